@@ -1,0 +1,1 @@
+"""Celery tasks as AWS Step Functions activities: durable, visible, restartable workflows."""
