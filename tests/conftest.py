@@ -1,0 +1,76 @@
+"""What every test shares: a reproducible Hypothesis, an environment without the user's AWS, and the brokers there are."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = REPOSITORY.parent / "shared"
+
+_common = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("default", derandomize=True, max_examples=100, **_common)
+settings.register_profile("long", max_examples=5000, **_common)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(autouse=True)
+def _no_aws_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads the profile, the credentials or the endpoint of whoever runs it."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "SFN_", "CELERY_")) and name != "AWS_CA_BUNDLE":
+            monkeypatch.delenv(name)
+    nowhere = tmp_path_factory.getbasetemp() / "no-aws"
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(nowhere))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _broker(name: str, port: int, url: str) -> str:
+    if _listens(port):
+        return url
+    reason = f"no {name} listens on 127.0.0.1:{port}"
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}, and CI is set")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """A real Redis; use a key prefix of your own."""
+    return _broker("Redis", 6379, "redis://127.0.0.1:6379/0")
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    """A real RabbitMQ; use queue names of your own."""
+    return _broker("RabbitMQ", 5672, "amqp://guest:guest@127.0.0.1:5672//")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared material beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs {SHARED.name}/ beside the repository")
+    return SHARED
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port nothing listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        yield probe.getsockname()[1]
