@@ -1,4 +1,4 @@
-"""What every test shares: a reproducible Hypothesis, an environment without the user's AWS, and the brokers there are."""
+"""What every test shares: a reproducible Hypothesis, no AWS of the user, the brokers there are."""
 
 from __future__ import annotations
 
