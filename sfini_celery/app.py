@@ -1,0 +1,378 @@
+"""The composition root: ``StepFunctions`` joins a Celery app to AWS, ``SfiniCelery`` is a Celery app with one built in.
+
+    Celery task --activity()--> ActivityRegistry --worker's step--> polls, calls, reports
+    state machine --workflow()--> Workflow --register(), start()--> Execution
+
+Nothing here talks to AWS when it is imported or decorated: the control plane opens its session at the first call.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import celery
+from celery.local import PromiseProxy, Proxy
+
+from sfini_celery.activity import Activity, ActivityRegistry, InputConvention, Parameters, activity_name
+from sfini_celery.config import SETTINGS, Settings
+from sfini_celery.errors import ConfigurationError, DuplicateName
+from sfini_celery.workflow import Workflow
+
+if TYPE_CHECKING:
+    from sfini_celery.asl import StateMachine
+    from sfini_celery.aws import ControlPlane
+
+__all__ = ["ActivityResource", "SfiniCelery", "StepFunctions"]
+
+BRIDGE_STEP = "sfini_celery.worker.bootstep:Bridge"
+
+
+@dataclass(frozen=True)
+class ActivityResource:
+    """An activity as the resource of a Task state.
+
+    Attributes:
+        arn: the activity's ARN
+        heartbeat_seconds: HeartbeatSeconds of the state
+        timeout_seconds: TimeoutSeconds of the state, None for none
+    """
+
+    arn: str
+    heartbeat_seconds: int
+    timeout_seconds: int | None = None
+
+
+class StepFunctions:
+    """Step Functions for an existing Celery app.
+
+    Parameters:
+        celery_app: the app; it gets this object as ``.sfn``, and its workers the bridge
+
+    Raises:
+        ConfigurationError: the app has such an object already
+
+    Example:
+        >>> celery_app = celery.Celery("proj", broker="redis://localhost")
+        >>> sfn = StepFunctions(celery_app)
+        >>> @sfn.activity(heartbeat=60)
+        ... def add(x, y):
+        ...     return x + y
+    """
+
+    def __init__(self, celery_app: celery.Celery) -> None:
+        if getattr(celery_app, "sfn", None) is not None:
+            raise ConfigurationError(f"the Celery app {celery_app.main!r} has a StepFunctions already; use its .sfn")
+        self.celery = celery_app
+        self.workflows: dict[str, Workflow] = {}
+        self._declared = ActivityRegistry()
+        self._heartbeats: dict[str, int | None] = {}
+        self._resolved: tuple[Any, ActivityRegistry] | None = None
+        self._control: ControlPlane | None = None
+        self._lock = threading.Lock()
+        celery_app.sfn = self
+        celery_app.steps["consumer"].add(BRIDGE_STEP)
+
+    @property
+    def settings(self) -> Settings:
+        """The app's ``sfn_*`` settings, each read when asked for."""
+        return Settings(self.celery.conf)
+
+    @property
+    def control(self) -> ControlPlane:
+        """The control plane: made at the first use, one for the app."""
+        with self._lock:
+            if self._control is None:
+                from sfini_celery.aws import ControlPlane
+
+                settings = self.settings
+                self._control = ControlPlane(
+                    region=settings.region, profile=settings.profile, endpoint_url=settings.endpoint_url
+                )
+            return self._control
+
+    # -- activities
+
+    def activity(
+        self,
+        task: Any = None,
+        *,
+        activity: str | None = None,
+        heartbeat: int | None = None,
+        timeout: int | None = None,
+        input: InputConvention = "auto",
+        at_most_once: bool = False,
+        sensitive: bool = False,
+        queues: tuple[str, ...] | list[str] = (),
+        polls: int | None = None,
+        **task_options: Any,
+    ) -> Any:
+        """Make a function or a Celery task an activity; as a decorator, bare or with options, or as a call.
+
+        Parameters:
+            task: a function, a Celery task, or a Task class; None when used as ``@activity(...)``
+            activity: the activity's name in AWS, without the prefix; the task's name without it. Tasks that name
+                the same one share it
+            heartbeat: HeartbeatSeconds of its states, in seconds; the setting ``sfn_heartbeat`` (60) without it
+            timeout: TimeoutSeconds of its states, in seconds; none without it
+            input: how a raw input becomes a call: ``"auto"``, ``"data"`` or ``"kwargs"``, see
+                :mod:`sfini_celery.activity`
+            at_most_once: retry nothing for infrastructure's sake but ``sfini.NotStarted``
+            sensitive: keep arguments and result out of logs, events and results
+            queues: Celery queues for which the activity also exists as ``name@queue``
+            polls: open polls at most per worker; the setting ``sfn_polls`` without it
+            task_options: Celery's own, as for ``@app.task``
+
+        Returns:
+            the Celery task
+
+        Raises:
+            InvalidName, DuplicateName: AWS would refuse the name, or it is taken; nothing is registered then
+            ConfigurationError: an option is wrong
+
+        Example:
+            >>> @app.activity(heartbeat=60, bind=True)
+            ... def add(self, x, y):
+            ...     return x + y
+        """
+
+        def decorate(function_or_task: Any) -> Any:
+            make = self._maker(function_or_task, task_options)
+            name = self._task_name(function_or_task, task_options)
+            declared = Activity(
+                name=activity or name,
+                task=name,
+                heartbeat=self._default_heartbeat(timeout) if heartbeat is None else heartbeat,
+                timeout=timeout,
+                input=input,
+                at_most_once=at_most_once,
+                sensitive=sensitive,
+                queues=_queue_names(queues),
+                polls=polls,
+                shared=activity is not None,
+            )
+            activity_name(name, name=activity, prefix=self._known_prefix())
+            self._declared.add(declared)
+            self._heartbeats[name] = heartbeat
+            self._resolved = None
+            return make()
+
+        return decorate if task is None else decorate(task)
+
+    @property
+    def activities(self) -> ActivityRegistry:
+        """Every activity of the app, with the settings (prefix, heartbeat) applied."""
+        settings = self.settings
+        basis = (settings.prefix, settings.heartbeat)
+        if self._resolved is None or self._resolved[0] != basis:
+            registry = ActivityRegistry()
+            for declared in self._declared:
+                heartbeat = self._heartbeats[declared.task]
+                registry.add(
+                    replace(
+                        declared,
+                        name=activity_name(declared.task, name=declared.name, prefix=settings.prefix),
+                        heartbeat=_below(declared.timeout, settings.heartbeat) if heartbeat is None else heartbeat,
+                    )
+                )
+            self._resolved = (basis, registry)
+        return self._resolved[1]
+
+    def resource(self, task: Any) -> ActivityResource:
+        """An activity as the resource of a hand-written Task state; asks AWS for the account once.
+
+        Parameters:
+            task: the task, or its name
+        Raises:
+            ActivityNotFound: it is not an activity of this app
+
+        Example:
+            >>> asl.Task("add", app.sfn.resource(add))
+        """
+        found = self.activities.of_task(task if isinstance(task, str) else task.name)
+        return ActivityResource(self.control.arn("activity", found.name), found.heartbeat, found.timeout)
+
+    def parameters(self, task_name: str) -> Parameters:
+        """What a task can be called with by name."""
+        return Parameters.of(self.celery.tasks[task_name].run)
+
+    def _task_name(self, target: Any, options: Mapping[str, Any]) -> str:
+        pending = _pending(target)
+        if pending is not None:  # a lazy task: evaluating it would read the app's configuration too early
+            function, promised = pending
+            return str(promised.get("name") or self.celery.gen_task_name(function.__name__, function.__module__))
+        if isinstance(target, Proxy):
+            target = target._get_current_object()
+        if isinstance(target, type) and issubclass(target, celery.Task):
+            return str(getattr(target, "name", None) or self.celery.gen_task_name(target.__name__, target.__module__))
+        if isinstance(target, celery.Task):
+            return str(target.name or self.celery.gen_task_name(type(target).__name__, type(target).__module__))
+        return str(options.get("name") or self.celery.gen_task_name(target.__name__, target.__module__))
+
+    def _maker(self, target: Any, options: dict[str, Any]) -> Callable[[], Any]:
+        """What turns the target into a Celery task; nothing is registered until it is called."""
+        if _pending(target) is not None or isinstance(target, Proxy | celery.Task):
+            if options:
+                raise ConfigurationError(
+                    f"{', '.join(sorted(options))}: the task exists already; give Celery's options where it is made"
+                )
+            if type(target) in (PromiseProxy, Proxy) or target.name in self.celery.tasks:
+                return lambda: target
+            return lambda: self.celery.register_task(target)
+        if isinstance(target, type) and issubclass(target, celery.Task):
+            return lambda: self.celery.register_task(target, **options)
+        if not callable(target):
+            raise ConfigurationError(f"an activity is made of a function or a Celery task, not {target!r}")
+        return lambda: self.celery.task(**options)(target)
+
+    def _default_heartbeat(self, timeout: int | None) -> int:
+        return _below(timeout, int(SETTINGS["sfn_heartbeat"].default))
+
+    def _known_prefix(self) -> str:
+        """The prefix as far as it is known while tasks are still being decorated: reading ``conf`` would load it."""
+        if self.celery.configured:
+            return str(self.settings.prefix)
+        return str(Settings(getattr(self.celery, "_preconf", None) or {}).prefix)
+
+    # -- workflows
+
+    def workflow(
+        self, name: str, machine: StateMachine, *, comment: str | None = None, timeout: int | None = None
+    ) -> Workflow:
+        """Name a state machine as a workflow of this app.
+
+        Parameters:
+            name: its name in AWS, without the prefix
+            machine: its states, from :mod:`sfini_celery.asl`
+            comment: the machine's description; its own without it
+            timeout: seconds an execution may take; the machine's own without it
+
+        Raises:
+            InvalidName, DuplicateName: AWS would refuse the name, or another workflow has it
+
+        Example:
+            >>> orders = app.workflow("orders", machine, timeout=3600)
+            >>> orders.register()
+            >>> orders.start({"order": 7}).wait()
+        """
+        if name in self.workflows:
+            raise DuplicateName(
+                "workflow",
+                name,
+                first="another workflow of this app",
+                second="this one",
+                remedy="give one of them another name",
+            )
+        workflow = Workflow(self, name, machine, comment=comment, timeout=timeout)
+        self.workflows[name] = workflow
+        return workflow
+
+    def __repr__(self) -> str:
+        return f"<StepFunctions of {self.celery.main!r}: {len(self._declared)} activities>"
+
+
+def _below(timeout: int | None, heartbeat: int) -> int:
+    """HeartbeatSeconds must be smaller than TimeoutSeconds; a default gives way."""
+    return heartbeat if timeout is None else max(min(heartbeat, timeout - 1), 1)
+
+
+def _queue_names(queues: object) -> tuple[str, ...]:
+    if isinstance(queues, str):
+        raise ConfigurationError(f"queues must be a list of names, not the text {queues!r}")
+    return tuple(str(getattr(queue, "name", queue)) for queue in queues)  # type: ignore[attr-defined]
+
+
+def _pending(target: Any) -> tuple[Callable[..., Any], Mapping[str, Any]] | None:
+    """The function and options of a lazily made Celery task that nobody has used yet."""
+    if type(target) is not PromiseProxy or target.__evaluated__():
+        return None
+    arguments = object.__getattribute__(target, "_Proxy__args")
+    return arguments[0], object.__getattribute__(target, "_Proxy__kwargs")
+
+
+class SfiniCelery(celery.Celery):  # type: ignore[misc]
+    """A Celery app whose tasks can be Step Functions activities.
+
+    Takes what :class:`celery.Celery` takes. Without any broker configured it uses a private folder of this machine as
+    one (kombu's ``filesystem://``), since Step Functions itself is the queue of activity tasks: ``inspect``,
+    ``delay()`` and retries then work on one host with no server at all.
+
+    Attributes:
+        sfn: the app's :class:`StepFunctions`
+
+    Example:
+        >>> app = SfiniCelery("proj", broker="redis://localhost")
+        >>> @app.activity(heartbeat=60)
+        ... def add(x, y):
+        ...     return x + y
+    """
+
+    sfn: StepFunctions
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        StepFunctions(self)  # sets self.sfn
+        self.on_after_configure.connect(_without_broker, sender=self, weak=False)
+
+    def activity(self, task: Any = None, **options: Any) -> Any:
+        """Make a function or a Celery task an activity; see :meth:`StepFunctions.activity`."""
+        return self.sfn.activity(task, **options)
+
+    def workflow(self, name: str, machine: StateMachine, **options: Any) -> Workflow:
+        """Name a state machine as a workflow of this app; see :meth:`StepFunctions.workflow`."""
+        return self.sfn.workflow(name, machine, **options)
+
+
+def _without_broker(sender: celery.Celery, **_: Any) -> None:
+    conf = sender.conf
+    if conf.broker_read_url or conf.broker_write_url:  # these fall back to broker_url and to the environment
+        return
+    folder = private_folder(sender.main or "app")
+    conf.broker_url = "filesystem://"
+    conf.broker_transport_options = {
+        "data_folder_in": str(folder / "messages"),
+        "data_folder_out": str(folder / "messages"),
+        "control_folder": str(folder / "control"),
+        **(conf.broker_transport_options or {}),
+    }
+
+
+def private_folder(name: str) -> Path:
+    """The folder that stands in for a broker: this user's alone, the same for every process of the app.
+
+    Raises:
+        ConfigurationError: somebody else owns it, or may write there
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    root = Path(base) / f"sfini-celery-{os.getuid()}"
+    folder = root / re.sub(r"[^\w.-]", "_", name)
+    try:
+        for path in (root, folder, folder / "messages", folder / "control"):
+            path.mkdir(mode=0o700, exist_ok=True)
+            status = path.lstat()
+            if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077 or not stat.S_ISDIR(status.st_mode):
+                raise ConfigurationError(
+                    f"{path} must be a folder that only this user may use, since task messages go through it; "
+                    "remove it, or configure a broker"
+                )
+    except OSError as exc:
+        raise ConfigurationError(f"no broker is configured and {folder} cannot be made instead: {exc}") from exc
+    return folder
+
+
+def find(app: object) -> StepFunctions:
+    """The StepFunctions of a Celery app; raises ConfigurationError saying how to get one."""
+    sfn = getattr(app, "sfn", None)
+    if isinstance(sfn, StepFunctions):
+        return sfn
+    raise ConfigurationError(
+        f"the Celery app {getattr(app, 'main', app)!r} has no Step Functions: make it a SfiniCelery, or add "
+        "`sfn = StepFunctions(app)` beside it"
+    )
