@@ -10,6 +10,7 @@ The branch says whose fault it is; the facts are attributes, not only text.
     |   |-- NoRegion                  no AWS region is configured
     |   `-- NoCredentials             no AWS credentials are configured
     |-- DefinitionError               your state machine (also a ValueError)
+    |   `-- WrongType                 a value of a type its field cannot have (also a TypeError)
     |-- CompileError                  your canvas (also a ValueError)
     |-- ActivityNotFound              a task that is not a registered activity
     |-- InvalidInput                  an activity task's input does not fit its task
@@ -30,6 +31,7 @@ The branch says whose fault it is; the facts are attributes, not only text.
     |-- NotFinished                   a result was asked for too early (also a RuntimeError)
     |-- WaitTimeout                   waiting took longer than allowed (also a TimeoutError)
     `-- WorkerError                   the worker cannot run as asked
+        `-- IllegalMove               a job was moved to a state it cannot go to
 
 The names below ``sfini.`` are what the bridge itself reports to a state machine as ``Error``; see
 :class:`Ending`.
@@ -139,6 +141,10 @@ class DefinitionError(SfiniError, ValueError):
         super().__init__("\n".join([message, *(f"  {finding}" for finding in self.findings)]))
 
 
+class WrongType(DefinitionError, TypeError):
+    """A value of a type that its field in the states language cannot have."""
+
+
 class CompileError(SfiniError, ValueError):
     """A canvas that cannot become a state machine.
 
@@ -246,6 +252,7 @@ _CODES: dict[str, type[ServiceError]] = {
             "MissingAuthenticationTokenException",
             "NotAuthorized",
             "OptInRequired",
+            "KmsAccessDeniedException",
             "SignatureDoesNotMatch",
             "UnrecognizedClientException",
         ),
@@ -258,6 +265,7 @@ _CODES: dict[str, type[ServiceError]] = {
             "ThrottledException",
             "TooManyRequestsException",
             "RequestLimitExceeded",
+            "KmsThrottlingException",
             "SlowDown",
         ),
         Throttled,
@@ -339,3 +347,17 @@ class WaitTimeout(SfiniError, TimeoutError):
 
 class WorkerError(SfiniError):
     """The worker cannot run as asked."""
+
+
+class IllegalMove(WorkerError):
+    """A job was moved to a state that the ledger's table does not lead to; nothing was changed.
+
+    Attributes:
+        job: its id
+        state: where the job is, None when it is not held
+        wanted: where it was to go
+    """
+
+    def __init__(self, job: str, state: str | None, wanted: str) -> None:
+        super().__init__(f"job {job} cannot go from {state or 'nowhere'} to {wanted}")
+        self.job, self.state, self.wanted = job, state, wanted

@@ -1,0 +1,5 @@
+"""The four hot calls over asyncio: polls, reports and heartbeats."""
+
+from sfini_celery.dataplane.plane import ActivityTask, DataPlane
+
+__all__ = ["ActivityTask", "DataPlane"]
