@@ -14,7 +14,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +39,31 @@ BRIDGE_STEP = "sfini_celery.worker.bootstep:Bridge"
 class ActivityResource:
     """An activity as the resource of a Task state.
 
-    Attributes:
-        arn: the activity's ARN
-        heartbeat_seconds: HeartbeatSeconds of the state
-        timeout_seconds: TimeoutSeconds of the state, None for none
+    Everything is looked up when the definition is written, so a module may build its machines while it is imported.
     """
 
-    arn: str
-    heartbeat_seconds: int
-    timeout_seconds: int | None = None
+    sfn: StepFunctions = field(repr=False)
+    task: str
+
+    @property
+    def name(self) -> str:
+        """The activity's name in AWS."""
+        return self.sfn.activities.of_task(self.task).name
+
+    @property
+    def arn(self) -> str:
+        """The activity's ARN; asks AWS for the account once."""
+        return self.sfn.control.arn("activity", self.name)
+
+    @property
+    def heartbeat_seconds(self) -> int:
+        """HeartbeatSeconds of the state."""
+        return self.sfn.activities.of_task(self.task).heartbeat
+
+    @property
+    def timeout_seconds(self) -> int | None:
+        """TimeoutSeconds of the state, None for none."""
+        return self.sfn.activities.of_task(self.task).timeout
 
 
 class StepFunctions:
@@ -186,7 +202,7 @@ class StepFunctions:
         return self._resolved[1]
 
     def resource(self, task: Any) -> ActivityResource:
-        """An activity as the resource of a hand-written Task state; asks AWS for the account once.
+        """An activity as the resource of a hand-written Task state.
 
         Parameters:
             task: the task, or its name
@@ -196,8 +212,8 @@ class StepFunctions:
         Example:
             >>> asl.Task("add", app.sfn.resource(add))
         """
-        found = self.activities.of_task(task if isinstance(task, str) else task.name)
-        return ActivityResource(self.control.arn("activity", found.name), found.heartbeat, found.timeout)
+        name = task if isinstance(task, str) else self._task_name(task, {})
+        return ActivityResource(self, self._declared.of_task(name).task)
 
     def parameters(self, task_name: str) -> Parameters:
         """What a task can be called with by name."""

@@ -280,3 +280,14 @@ def test_folder_that_others_may_write_is_refused(monkeypatch: pytest.MonkeyPatch
     root.chmod(0o777)
     with pytest.raises(ConfigurationError, match="only this user"):
         private_folder("proj")
+
+
+def test_a_resource_is_made_without_aws_and_without_the_configuration(app: SfiniCelery) -> None:
+    @app.activity(name="a.b", heartbeat=33, timeout=99)
+    def ab() -> None: ...
+
+    resource = app.sfn.resource(ab)
+    assert not app.configured
+    app.conf.sfn_prefix = "dev-"
+    assert (resource.name, resource.heartbeat_seconds, resource.timeout_seconds) == ("dev-a.b", 33, 99)
+    assert resource == app.sfn.resource("a.b")
