@@ -212,7 +212,7 @@ class StepFunctions:
         Example:
             >>> asl.Task("add", app.sfn.resource(add))
         """
-        name = task if isinstance(task, str) else self._task_name(task, {})
+        name = task if type(task) is str else self._task_name(task, {})  # isinstance would evaluate a lazy task
         return ActivityResource(self, self._declared.of_task(name).task)
 
     def parameters(self, task_name: str) -> Parameters:
