@@ -52,12 +52,11 @@ def _compare(name: str, variable: str, expected: Any, scope: Scope) -> bool:
     test = _TESTS.get(name)
     if test:
         return test(value) is expected
+    if name not in OPERATORS:
+        raise DataError("States.Runtime", f"There is no comparison operator '{name}'")
     if name.endswith("Path"):
         name, expected = name[: -len("Path")], _value(expected, scope)
-    comparison = _COMPARISONS.get(name)
-    if not comparison:
-        raise DataError("States.Runtime", f"There is no comparison operator '{name}'")
-    key, compare = comparison
+    key, compare = _COMPARISONS[name]
     left, right = key(value), key(expected)
     return left is not None and right is not None and compare(left, right)
 
@@ -123,3 +122,8 @@ _COMPARISONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Any], bool]]]
         for name, compare in _ORDER.items()
     },
 }
+
+OPERATORS: frozenset[str] = frozenset(
+    {"IsPresent", *_TESTS, *_COMPARISONS, *(f"{name}Path" for name in _COMPARISONS if name != "StringMatches")}
+)
+"""Every comparison operator of the states language."""

@@ -177,7 +177,10 @@ def _array_length(values: Any) -> int:
 
 @_function("ArrayUnique", 1, 1)
 def _array_unique(values: Any) -> list[Any]:
-    return list({_identity(value): value for value in reversed(_an_array(values))}.values())[::-1]
+    unique: dict[Any, Any] = {}
+    for value in _an_array(values):
+        unique.setdefault(_identity(value), value)
+    return list(unique.values())
 
 
 @_function("Base64Encode", 1, 1)

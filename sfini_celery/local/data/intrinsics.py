@@ -152,7 +152,7 @@ class _Parser:
             self.skip(self.at)
         self.at += 1
         least, most = FUNCTIONS[name].takes
-        if not least <= len(arguments) <= (most or len(arguments)):
+        if len(arguments) < least or (most is not None and len(arguments) > most):
             raise self.error(f"States.{name} does not take {len(arguments)} arguments")
         if name == "Format" and isinstance(arguments[0], Literal):
             # Format reads the escapes itself: \\{ and \\} are not a place.

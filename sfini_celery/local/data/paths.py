@@ -242,8 +242,10 @@ def compile_path(text: str) -> Path:
         if not step:
             return Path(text, root, None, _compile_query(text, rest), length)
         name = step["name"]
-        if name is None and step["index"] is None:
-            name = re.sub(r"\\(.)", r"\1", step["quoted"] if step["quoted"] is not None else step["double"])
+        for quote, group in (("'", "quoted"), ('"', "double")):
+            if step[group] is not None:
+                # A backslash before anything else stays, as AWS recorded it.
+                name = re.sub(rf"\\([\\{quote}])", r"\1", step[group])
         steps.append(int(step["index"]) if name is None else name)
         at = step.end()
     return Path(text, root, tuple(steps), None, length)
