@@ -1,0 +1,285 @@
+"""One execution, and the lines of execution (frames) it consists of while it runs.
+
+A frame is a sequence of states: the machine's own, a branch of a Parallel, an iteration of a Map. Frames form a tree.
+Ending part of the tree is done by walking it in one go: by the time anything else runs, its tasks have left the queues,
+their tokens are closed and its history is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import ChainMap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from sfini_celery.local.engine.failure import RUNTIME
+from sfini_celery.local.engine.history import LONGEST_HISTORY, History
+from sfini_celery.local.engine.payload import Payload
+
+if TYPE_CHECKING:
+    from sfini_celery.local.clock import Timer
+    from sfini_celery.local.engine.engine import Engine
+    from sfini_celery.local.engine.ticket import Ticket
+
+__all__ = ["Execution", "Frame", "Revision", "Status"]
+
+_ABORTED = frozenset({"Map", "Parallel", "Task", "Wait"})
+"""States with an Aborted event; the others never last long enough."""
+
+
+class Status(str, Enum):
+    """Where an execution is; only RUNNING is left again."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A state machine as it was when an execution started: later updates do not touch it.
+
+    Attributes:
+        machine_arn, machine_name: of the state machine
+        definition: as parsed; nobody may change it
+        definition_text: as registered
+        role_arn: recorded, and shown to states as ``$$.Execution.RoleArn``; nothing is done with it
+        id: changes with every update
+        updated: when this revision was made, in seconds since the epoch
+    """
+
+    machine_arn: str
+    machine_name: str
+    definition: Mapping[str, Any]
+    definition_text: str = ""
+    role_arn: str = ""
+    id: str = ""
+    updated: float = 0.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Execution:
+    """One run of a state machine.
+
+    Attributes:
+        arn, name: its identity
+        revision: what it runs
+        input: what it was started with
+        status: where it is
+        started, stopped: seconds since the epoch; ``stopped`` is None while it runs
+        output: the result, once it has succeeded
+        error, cause: once it has failed or was stopped, where there are any
+        history: what has happened
+    """
+
+    __slots__ = (
+        "_done",
+        "_engine",
+        "arn",
+        "cause",
+        "error",
+        "history",
+        "input",
+        "name",
+        "output",
+        "revision",
+        "root",
+        "started",
+        "status",
+        "stopped",
+        "timer",
+        "trace_header",
+        "version_arn",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        arn: str,
+        name: str,
+        revision: Revision,
+        input: Payload,
+        version_arn: str | None = None,
+        trace_header: str | None = None,
+    ) -> None:
+        self._engine = engine
+        self._done: asyncio.Future[None] | None = None
+        self.arn, self.name, self.revision, self.input = arn, name, revision, input
+        self.version_arn, self.trace_header = version_arn, trace_header
+        self.status = Status.RUNNING
+        self.started: float = engine.clock.now()
+        self.stopped: float | None = None
+        self.output: Payload | None = None
+        self.error: str | None = None
+        self.cause: str | None = None
+        self.history = History()
+        self.root: Frame | None = None
+        self.timer: Timer | None = None
+
+    def __repr__(self) -> str:
+        return f"<Execution {self.name} {self.status.value}>"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.status is not Status.RUNNING
+
+    async def wait(self) -> Execution:
+        """Return this execution once it has ended."""
+        if not self.is_closed:
+            if self._done is None:
+                self._done = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._done)
+        return self
+
+    def record(self, type: str, previous: int, *details: Any) -> int:
+        """Write an event down; return its number, or ``previous`` once the execution has ended."""
+        if self.is_closed:
+            return previous
+        if len(self.history) >= LONGEST_HISTORY - 1:
+            cause = f"The execution reached the maximum number of history events ({LONGEST_HISTORY})."
+            self.end(Status.FAILED, previous=previous, error=RUNTIME, cause=cause)
+            return previous
+        return self.history.add(type, self._engine.clock.now(), previous, *details)
+
+    def end(
+        self,
+        status: Status,
+        *,
+        previous: int = 0,
+        output: Payload | None = None,
+        error: str | None = None,
+        cause: str | None = None,
+    ) -> None:
+        """End it now: write the last event down, close every open task and stop every frame."""
+        if self.is_closed:
+            return
+        now = self._engine.clock.now()
+        details = (output,) if status is Status.SUCCEEDED else (error, cause)
+        self.history.add(_LAST_EVENT[status], now, previous, *details)
+        self.status, self.stopped, self.output, self.error, self.cause = status, now, output, error, cause
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.root is not None:
+            self.root.stop()
+        self.root = self.timer = None
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
+
+    def context(self) -> dict[str, Any]:
+        """The part of the context object that all its states share."""
+        revision = self.revision
+        return {
+            "Execution": {
+                "Id": self.arn,
+                "Input": self.input.value,
+                "StartTime": iso(self.started),
+                "Name": self.name,
+                "RoleArn": revision.role_arn,
+                "RedriveCount": 0,
+            },
+            "StateMachine": {"Id": revision.machine_arn, "Name": revision.machine_name},
+        }
+
+    @property
+    def engine(self) -> Engine:
+        """What runs it."""
+        return self._engine
+
+
+_LAST_EVENT = {
+    Status.SUCCEEDED: "ExecutionSucceeded",
+    Status.FAILED: "ExecutionFailed",
+    Status.TIMED_OUT: "ExecutionTimedOut",
+    Status.ABORTED: "ExecutionAborted",
+}
+
+
+class Frame:
+    """One line of execution: at most one state of it is open, and that one may have frames below it.
+
+    Attributes:
+        execution: what it is part of
+        last: the number of the event that the next one follows from
+        variables: its own variables before those of the frames around it
+        iteration: Map state and index, where it is an iteration
+        state: the type of the state that is open
+        ticket: the task that the open state waits for
+        task: the coroutine that runs it
+        children: the frames of the open Parallel or Map state
+    """
+
+    __slots__ = ("children", "execution", "iteration", "last", "state", "task", "ticket", "variables")
+
+    def __init__(
+        self,
+        execution: Execution,
+        *,
+        above: Frame | None = None,
+        last: int = 0,
+        iteration: tuple[str, int] | None = None,
+    ) -> None:
+        self.execution = execution
+        self.last = last
+        self.iteration = iteration
+        self.variables: ChainMap[str, Any] = ChainMap({}) if above is None else above.variables.new_child()
+        self.state: str | None = None
+        self.ticket: Ticket | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.children: list[Frame] = []
+
+    @property
+    def engine(self) -> Engine:
+        """What runs it."""
+        return self.execution.engine
+
+    def record(self, type: str, *details: Any) -> int:
+        """Write an event down that the next one follows from."""
+        self.last = self.execution.record(type, self.last, *details)
+        return self.last
+
+    def note(self, type: str, *details: Any) -> int:
+        """Write an event down that nothing in this frame follows from."""
+        return self.execution.record(type, self.last, *details)
+
+    def fail(self) -> None:
+        """Write down that its open state ends here, after the failure that ended this frame."""
+        if self.state == "Task":
+            self.note("TaskStateAborted")
+        self.state = None
+
+    def abort(self) -> None:
+        """End it because a sibling failed: innermost states first, as AWS writes them down."""
+        for child in self.children:
+            child.abort()
+        self._close()
+        if self.state in _ABORTED:
+            self.note(f"{self.state}StateAborted")
+        if self.iteration is not None:
+            self.note("MapIterationAborted", *self.iteration)
+        self.state = self.iteration = None
+
+    def stop(self) -> None:
+        """End it because its execution has ended."""
+        for child in self.children:
+            child.stop()
+        self._close()
+
+    def _close(self) -> None:
+        if self.ticket is not None:
+            self.ticket.close()
+        if self.task is not None:
+            self.task.cancel()
+        self.children = []
+
+
+def iso(seconds: float) -> str:
+    """A time as the context object shows it, to the millisecond."""
+    moment = datetime.fromtimestamp(round(seconds, 3), timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
