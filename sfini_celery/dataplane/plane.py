@@ -39,6 +39,19 @@ CALL_TIMEOUT = 15.0
 CONNECT_TIMEOUT = 10.0
 
 _BOTO_NAME = "stepfunctions"
+# Source: the partitions of botocore's endpoints.json.
+_OF_AWS = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".api.aws",
+    ".api.amazonwebservices.com.cn",
+    ".api.amazonwebservices.eu",
+    ".ic.gov",
+    ".scloud",
+    ".sgov.gov",
+    ".adc-e.uk",
+)
 # What says that the keys are wrong or old, not that they may not do this.
 _STALE_KEYS = frozenset(
     {
@@ -227,6 +240,22 @@ class DataPlane:
     async def send_heartbeat(self, token: str) -> None:
         """Say that the task is being worked on. Raises as :meth:`send_success`."""
         await self._call("SendTaskHeartbeat", {"taskToken": token}, self._calls)
+
+    async def release_polls(self, worker_name: str) -> bool:
+        """Have a server that knows how answer this worker's idle polls now, so that it may stop at once.
+
+        The embedded server does. AWS does not and is not asked; an idle poll then ends by itself within a minute.
+
+        Returns:
+            whether the server did
+        """
+        if (self._url.host or "").endswith(_OF_AWS):
+            return False
+        try:
+            await self._call("SfiniReleasePolls", {"workerName": worker_name}, self._calls)
+        except (ServiceError, Unreachable):
+            return False
+        return True
 
     async def _call(
         self, operation: str, parameters: dict[str, str], session: aiohttp.ClientSession | None

@@ -195,14 +195,12 @@ class Ledger:
         return moved
 
     def pop(self, id: str) -> Job | None:
-        """End a job. Who gets it owns its outcome; None says that someone else was first."""
-        now = self._clock()
+        """End a job. Who gets it, as it last was, owns its outcome; None says that someone else was first."""
         with self._lock:
             job = self._jobs.pop(id, None)
-            if job is None:
-                return None
-            self._leave(job)
-        return replace(job, state=State.ENDED, since=now)
+            if job is not None:
+                self._leave(job)
+        return job
 
     def _leave(self, job: Job) -> None:
         key = job.activity, job.state
