@@ -75,6 +75,7 @@ class Execution:
         output: the result, once it has succeeded
         error, cause: once it has failed or was stopped, where there are any
         history: what has happened
+        is_doomed: its state machine was deleted: it ends where its next state would begin
     """
 
     __slots__ = (
@@ -85,6 +86,7 @@ class Execution:
         "error",
         "history",
         "input",
+        "is_doomed",
         "name",
         "output",
         "revision",
@@ -121,6 +123,7 @@ class Execution:
         self.history = History()
         self.root: Frame | None = None
         self.timer: Timer | None = None
+        self.is_doomed = False
 
     def __repr__(self) -> str:
         return f"<Execution {self.name} {self.status.value}>"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sfini_celery.local.data import StateError, dumps
-from sfini_celery.local.engine.execution import Frame
+from sfini_celery.local.engine.execution import Frame, Status
 from sfini_celery.local.engine.failure import RUNTIME, Failure, failure_in, first_match
 from sfini_celery.local.engine.fan import run_map, run_parallel
 from sfini_celery.local.engine.payload import Payload
@@ -58,6 +58,8 @@ async def run_frame(frame: Frame, machine: Mapping[str, Any], input: Payload) ->
         turn += 1
         if turn % _STATES_PER_TURN == 0:
             await asyncio.sleep(0)
+        if frame.execution.is_doomed:
+            frame.execution.end(Status.ABORTED)
         if frame.execution.is_closed:
             raise asyncio.CancelledError
         payload, name = await _run_state(frame, name, states[name], payload)

@@ -1,0 +1,157 @@
+"""Executions: start, stop, describe, list, history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sfini_celery.local.data import loads
+from sfini_celery.local.engine import Execution, Payload, is_too_large
+from sfini_celery.local.service.arns import check_arn, check_name
+from sfini_celery.local.service.errors import ApiError
+from sfini_celery.local.service.operation import Answer, Request, operation
+from sfini_celery.local.service.paging import page
+from sfini_celery.local.service.service import Service
+
+__all__: list[str] = []
+
+
+@operation("StartExecution")
+def start_execution(service: Service, request: Request) -> Answer:
+    """Start an execution; again with the same name and input while it runs, nothing happens."""
+    machine, version = service.store.resolve(request["stateMachineArn"])
+    if machine.is_deleting:
+        raise ApiError("StateMachineDeleting", machine.arn)
+    name = request.get("name")
+    if name is not None:
+        check_name(name)
+    text = request.get("input")
+    input = _input("{}" if text is None else text)
+    revision = version.revision if version else machine.revision
+    if name is not None:
+        arn = service.engine.arn("execution", revision.machine_name, name)
+        known = service.engine.executions.get(arn)
+        if known is not None:
+            if known.is_closed or known.input.text != input.text:
+                raise ApiError("ExecutionAlreadyExists", arn)
+            return {"executionArn": arn, "startDate": known.started}
+    execution = service.start(
+        machine, revision, input, name=name, version=version, trace_header=request.get("traceHeader")
+    )
+    return {"executionArn": execution.arn, "startDate": execution.started}
+
+
+def _input(text: str) -> Payload:
+    if is_too_large(text):
+        raise ApiError("InvalidExecutionInput", "The input is longer than 262144 bytes")
+    payload = Payload(text)
+    try:
+        loads(text)
+    except ValueError as error:
+        raise ApiError("InvalidExecutionInput", str(error)) from None
+    return payload
+
+
+@operation("StartSyncExecution")
+def start_sync_execution(service: Service, request: Request) -> Answer:
+    """Refused, as AWS does for every STANDARD state machine."""
+    service.store.resolve(request["stateMachineArn"])
+    raise ApiError("StateMachineTypeNotSupported", "This operation is not supported by this type of state machine")
+
+
+@operation("StopExecution")
+def stop_execution(service: Service, request: Request) -> Answer:
+    """Stop an execution now."""
+    execution = service.execution(check_arn(request["executionArn"], "execution"))
+    service.engine.stop(execution, error=request.get("error"), cause=request.get("cause"))
+    return {"stopDate": execution.stopped}
+
+
+@operation("DescribeExecution")
+def describe_execution(service: Service, request: Request) -> Answer:
+    """Show an execution."""
+    execution = service.execution(check_arn(request["executionArn"], "execution"))
+    status = execution.status.value
+    answer: dict[str, Any] = {
+        **_listed(execution),
+        "traceHeader": execution.trace_header,
+        "redriveCount": 0,
+        "redriveStatus": "NOT_REDRIVABLE",
+        "redriveStatusReason": f"Execution is {status} and cannot be redriven",
+    }
+    if execution.is_closed and status != "SUCCEEDED":
+        answer["redriveStatusReason"] = "The embedded server does not redrive executions"
+    with_data = request.get("includedData") != "METADATA_ONLY"
+    answer["inputDetails"] = {"included": with_data}
+    if execution.output is not None:
+        answer["outputDetails"] = {"included": with_data}
+    if with_data:
+        answer["input"] = execution.input.text
+        answer["output"] = execution.output.text if execution.output is not None else None
+        answer.update(error=execution.error, cause=execution.cause)
+    return {name: value for name, value in answer.items() if value is not None}
+
+
+@operation("ListExecutions")
+def list_executions(service: Service, request: Request) -> Answer:
+    """List a state machine's executions, newest first."""
+    arn = request.get("stateMachineArn")
+    if arn is None or request.get("mapRunArn") is not None:
+        raise ApiError("ValidationException", "Must provide a StateMachine ARN; the embedded server has no Map runs")
+    machine, version = service.store.resolve(arn)
+    status = request.get("statusFilter")
+    newest_first = reversed(machine.executions.values())
+    found = (
+        (number, execution)
+        for number, execution in newest_first
+        if (status is None or execution.status.value == status)
+        and (version is None or execution.version_arn == version.arn)
+    )
+    shown, more = page(
+        found,
+        request,
+        operation="ListExecutions",
+        key=lambda pair: pair[0],
+        same=("stateMachineArn", "statusFilter"),
+    )
+    return {"executions": [_listed(execution) for _, execution in shown], **more}
+
+
+def _listed(execution: Execution) -> Answer:
+    shown = {
+        "executionArn": execution.arn,
+        "stateMachineArn": execution.revision.machine_arn,
+        "name": execution.name,
+        "status": execution.status.value,
+        "startDate": execution.started,
+        "stopDate": execution.stopped,
+        "stateMachineVersionArn": execution.version_arn,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+@operation("GetExecutionHistory")
+def get_execution_history(service: Service, request: Request) -> Answer:
+    """Show what happened in an execution."""
+    execution = service.execution(check_arn(request["executionArn"], "execution"))
+    history = execution.history
+    is_reversed = request.get("reverseOrder") or False
+    numbers = range(len(history), 0, -1) if is_reversed else range(1, len(history) + 1)
+    shown, more = page(
+        numbers,
+        request,
+        operation="GetExecutionHistory",
+        key=lambda number: number,
+        same=("executionArn", "reverseOrder"),
+    )
+    data = request.get("includeExecutionData")
+    return {"events": [history.render(number, data=data is not False) for number in shown], **more}
+
+
+@operation("RedriveExecution")
+def redrive_execution(service: Service, request: Request) -> Answer:
+    """Refused: not yet."""
+    execution = service.execution(check_arn(request["executionArn"], "execution"))
+    message = f"Execution is {execution.status.value} and cannot be redriven"
+    if execution.is_closed and execution.status.value != "SUCCEEDED":
+        message = "The embedded server does not redrive executions"
+    raise ApiError("ExecutionNotRedrivable", message)
