@@ -45,7 +45,7 @@ def _diagnose(text: str) -> Iterator[tuple[str, str, str, str]]:
 
 def _lint(definition: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     try:
-        from sfini_celery.asl import lint  # type: ignore[attr-defined]
+        from sfini_celery.asl import lint
     except ImportError:
         return
     if not callable(lint):  # the submodule, while the room is being built

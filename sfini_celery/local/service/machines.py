@@ -103,8 +103,8 @@ def update_state_machine(service: Service, request: Request) -> Answer:
     wanted, description = _publishing(request)
     changes = {name: request[name] for name in _UPDATABLE if request.get(name) is not None}
     if not changes and not wanted:
-        message = "Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration must be specified"
-        raise ApiError("MissingRequiredParameter", message)
+        what = "the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration"
+        raise ApiError("MissingRequiredParameter", f"Either {what} must be specified")
     now = service.now()
     machine.revision = _updated(machine.revision, changes, now)
     answer: Answer = {"updateDate": now}
@@ -118,7 +118,7 @@ def update_state_machine(service: Service, request: Request) -> Answer:
 _UPDATABLE = ("definition", "roleArn", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
 
 
-def _updated(revision: Revision, changes: Request, now: float) -> Revision:
+def _updated(revision: Revision, changes: dict[str, Any], now: float) -> Revision:
     changed = revision
     if "definition" in changes:
         text = changes.pop("definition")

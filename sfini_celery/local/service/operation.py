@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sfini_celery.local.service.service import Service
@@ -31,7 +31,7 @@ class Request(dict[str, Any]):
 
 
 Answer = dict[str, Any]
-Handler = Callable[["Service", Request], Union[Answer, Awaitable[Answer]]]
+Handler = Callable[["Service", Request], Answer | Awaitable[Answer]]
 
 OPERATIONS: dict[str, Handler] = {}
 """By name, as in ``StartExecution``."""

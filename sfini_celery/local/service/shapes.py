@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import botocore.session
@@ -26,18 +26,18 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-@lru_cache(maxsize=1)
+@cache
 def _model() -> Any:
     return botocore.session.Session().get_service_model("stepfunctions")
 
 
-@lru_cache(maxsize=1)
+@cache
 def operations() -> frozenset[str]:
     """All operations that the service has."""
     return frozenset(_model().operation_names)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shape(operation: str) -> Any:
     return _model().operation_model(operation).input_shape
 
@@ -55,7 +55,7 @@ def check_request(operation: str, request: Mapping[str, Any]) -> None:
 
 
 def _problems(shape: Any, value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, bool) is not (shape.type_name == "boolean") or not isinstance(value, _TYPES[shape.type_name]):
+    if not _has_type(value, shape.type_name):
         raise ApiError("SerializationException", f"{path or 'request'} must be a {shape.type_name}")
     if shape.type_name == "structure":
         for name in shape.required_members:
@@ -77,6 +77,10 @@ def _problems(shape: Any, value: Any, path: str) -> Iterator[str]:
             yield _sentence(value, path, f"Member must satisfy regular expression pattern: {pattern}")
     elif shape.type_name in ("integer", "long", "float"):
         yield from _range(shape, value, value, path, "value")
+
+
+def _has_type(value: Any, type: str) -> bool:
+    return isinstance(value, _TYPES[type]) and isinstance(value, bool) == (type == "boolean")
 
 
 def _range(shape: Any, size: float, value: Any, path: str, what: str) -> Iterator[str]:

@@ -36,8 +36,8 @@ def publish_state_machine_version(service: Service, request: Request) -> Answer:
         raise ApiError("StateMachineDeleting", machine.arn)
     wanted, current = request.get("revisionId"), machine.revision.id
     if wanted is not None and wanted != current:
-        message = f"Failed to publish the State Machine version for revision {wanted}. The current State Machine revision is {current}."
-        raise ApiError("ConflictException", message)
+        message = f"Failed to publish the State Machine version for revision {wanted}."
+        raise ApiError("ConflictException", f"{message} The current State Machine revision is {current}.")
     version = publish(service, machine, request.get("description") or "")
     return {"creationDate": version.created, "stateMachineVersionArn": version.arn}
 
