@@ -29,7 +29,7 @@ The branch says whose fault it is; the facts are attributes, not only text.
     |   |-- ExecutionTimedOut
     |   `-- ExecutionAborted
     |-- NotFinished                   a result was asked for too early (also a RuntimeError)
-    |-- WaitTimeout                   waiting took longer than allowed (also a TimeoutError)
+    |-- WaitTimeout                   waiting took longer than allowed (also a TimeoutError and a RuntimeError)
     `-- WorkerError                   the worker cannot run as asked
         `-- IllegalMove               a job was moved to a state it cannot go to
 
@@ -40,6 +40,7 @@ The names below ``sfini.`` are what the bridge itself reports to a state machine
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
@@ -247,6 +248,7 @@ _CODES: dict[str, type[ServiceError]] = {
             "ExpiredToken",
             "IncompleteSignatureException",
             "InvalidClientTokenId",
+            "KmsAccessDeniedException",
             "InvalidSignatureException",
             "MissingAuthenticationToken",
             "MissingAuthenticationTokenException",
@@ -261,6 +263,7 @@ _CODES: dict[str, type[ServiceError]] = {
     **dict.fromkeys(
         (
             "ThrottlingException",
+            "KmsThrottlingException",
             "Throttling",
             "ThrottledException",
             "TooManyRequestsException",
@@ -313,12 +316,20 @@ class ExecutionError(SfiniError, RuntimeError):
     """
 
     def __init__(self, execution: str, status: str, error: str | None = None, cause: str | None = None) -> None:
-        name = execution.rpartition(":")[2]
-        super().__init__(f"execution {name!r} {status}{f': {error}' if error else ''}{f': {cause}' if cause else ''}")
+        name, told = execution.rpartition(":")[2], _message_in(cause)
+        super().__init__(f"execution {name!r} {status}{f': {error}' if error else ''}{f': {told}' if told else ''}")
         self.execution, self.status, self.error, self.cause = execution, status, error, cause
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.execution, self.status, self.error, self.cause)
+
+
+def _message_in(cause: str | None) -> str | None:
+    """What to show of a cause: of a worker's, which is JSON with a whole traceback, the message alone."""
+    try:
+        return str(json.loads(cause or "")["errorMessage"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return cause
 
 
 class ExecutionFailed(ExecutionError):
@@ -341,7 +352,7 @@ class NotFinished(SfiniError, RuntimeError):
     """A result was asked for before the execution ended."""
 
 
-class WaitTimeout(SfiniError, TimeoutError):
+class WaitTimeout(SfiniError, TimeoutError, RuntimeError):
     """Waiting took longer than allowed; what was waited for goes on."""
 
 

@@ -1,0 +1,25 @@
+"""The control plane: everything asked of AWS that is not hot, through boto3.
+
+The only room that imports boto3 for Step Functions' sake, and only when the first call is made.
+"""
+
+from sfini_celery.aws.control import ControlPlane
+from sfini_celery.aws.faults import translated
+from sfini_celery.aws.naming import execution_name, generated_role_arn, is_loopback, local_role_arn, name_in
+from sfini_celery.aws.waiting import FINISHED, Waiter, pauses
+
+__all__ = [
+    # calls
+    "ControlPlane",
+    "translated",
+    # waiting
+    "FINISHED",
+    "Waiter",
+    "pauses",
+    # names and ARNs
+    "execution_name",
+    "generated_role_arn",
+    "is_loopback",
+    "local_role_arn",
+    "name_in",
+]

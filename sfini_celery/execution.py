@@ -1,0 +1,342 @@
+"""One run of a state machine: start it, wait for it, take its result, stop it, read what happened."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from kombu.utils import json as kombu_json
+
+from sfini_celery.aws import FINISHED, ControlPlane
+from sfini_celery.errors import (
+    ActivityError,
+    ExecutionAborted,
+    ExecutionError,
+    ExecutionFailed,
+    ExecutionTimedOut,
+    InvalidInput,
+    NotFinished,
+)
+from sfini_celery.history import Event, StateVisit, parse_history, read_events, timeline
+from sfini_celery.names import check_name
+from sfini_celery.render import format_history
+
+__all__ = ["Execution", "RemoteTraceback", "exception_of"]
+
+_UNKNOWN: Any = object()
+_ENDINGS: dict[str, type[ExecutionError]] = {
+    "FAILED": ExecutionFailed,
+    "TIMED_OUT": ExecutionTimedOut,
+    "ABORTED": ExecutionAborted,
+}
+
+
+class Execution:
+    """An execution of a state machine, existing or about to be started.
+
+    What AWS said last is kept, and asked for again only while the execution has not ended.
+
+    Parameters:
+        name: its name
+        state_machine_arn: the machine it runs
+        execution_input: its input, any value that is JSON; left out, it is ``{}`` on start, or what AWS says
+        arn: its ARN, once it has been started
+        control: the calls
+    Example:
+        >>> execution = Execution("first", machine_arn, {"a": 3}, control=control)  # doctest: +SKIP
+        >>> execution.start().wait()  # doctest: +SKIP
+        'SUCCEEDED'
+        >>> execution.output  # doctest: +SKIP
+        45
+    """
+
+    def __init__(
+        self,
+        name: str,
+        state_machine_arn: str,
+        execution_input: Any = _UNKNOWN,
+        arn: str | None = None,
+        *,
+        control: ControlPlane,
+    ) -> None:
+        self.name, self.state_machine_arn, self.arn = name, state_machine_arn, arn
+        self.control = control
+        self._input = execution_input
+        self._known: Mapping[str, Any] = {}
+        self._described = False
+
+    @classmethod
+    def from_arn(cls, arn: str, *, control: ControlPlane) -> Execution:
+        """The execution with this ARN, as it stands; raises NotFound."""
+        found = control.describe_execution(arn)
+        execution = cls(found["name"], found["stateMachineArn"], arn=arn, control=control)
+        execution._keep(found)
+        return execution
+
+    @classmethod
+    def from_list_item(cls, item: Mapping[str, Any], *, control: ControlPlane) -> Execution:
+        """From an item of ListExecutions; input, output and error, which it lacks, are asked for when wanted."""
+        execution = cls(item["name"], item["stateMachineArn"], arn=item["executionArn"], control=control)
+        execution._known = item
+        return execution
+
+    from_execution_list_item = from_list_item
+
+    def __str__(self) -> str:
+        status = self._known.get("status")
+        return f"{self.name} [{status}]" if status else self.name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.state_machine_arn!r}, arn={self.arn!r})"
+
+    # how it stands
+
+    def refresh(self) -> Execution:
+        """Ask AWS again, also when the execution had ended (it may have been redriven); returns itself."""
+        self._keep(self.control.describe_execution(self._started()))
+        return self
+
+    @property
+    def status(self) -> str:
+        """RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED or PENDING_REDRIVE."""
+        if self._known.get("status") not in FINISHED:
+            self.refresh()
+        return str(self._known["status"])
+
+    @property
+    def start_date(self) -> datetime:
+        """When it was started, timezone-aware."""
+        if "startDate" not in self._known:
+            self.refresh()
+        return self._known["startDate"]  # type: ignore[no-any-return]
+
+    @property
+    def stop_date(self) -> datetime:
+        """When it ended, timezone-aware; raises NotFinished before that."""
+        self._ended()
+        if "stopDate" not in self._known:
+            self.refresh()
+        return self._known["stopDate"]  # type: ignore[no-any-return]
+
+    @property
+    def execution_input(self) -> Any:
+        """What it was started with, as a value."""
+        if self._input is _UNKNOWN:
+            self._input = json.loads(self._told().get("input") or "null") if self.arn is not None else {}
+        return self._input
+
+    @property
+    def input(self) -> Any:
+        """The same as ``execution_input``."""
+        return self.execution_input
+
+    @property
+    def error(self) -> str | None:
+        """The name of the error it ended with, None where there is none."""
+        return self._failure()[0]
+
+    @property
+    def cause(self) -> str | None:
+        """What was said about the error: of a Python task, JSON with message and traceback."""
+        return self._failure()[1]
+
+    @property
+    def output(self) -> Any:
+        """The output as plain JSON; see :meth:`result` for Celery's types.
+
+        Raises:
+            NotFinished: it still runs
+            ExecutionFailed, ExecutionTimedOut, ExecutionAborted: it has no output
+        """
+        self._ended()
+        self._raise_on_failure()
+        return json.loads(self._told().get("output") or "null")
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait, and return the result with the types that Celery's serializer keeps: datetimes, UUIDs, decimals.
+
+        Parameters:
+            timeout: seconds to wait, without end when None
+        Raises:
+            the task's own exception: where its class is at hand, see :func:`exception_of`
+            ExecutionFailed, ExecutionTimedOut, ExecutionAborted: it failed otherwise
+            WaitTimeout: it took longer
+        """
+        if self.wait(timeout=timeout) == "FAILED":
+            raise exception_of(self.error, self.cause, self._started())
+        self._raise_on_failure()
+        return _typed(self._told().get("output") or "null")
+
+    # what to do with it
+
+    def start(self) -> Execution:
+        """Start it; sets ``arn`` and returns itself.
+
+        Raises:
+            InvalidName: AWS would refuse the name
+            InvalidInput: the input is not JSON
+            AlreadyExists: an execution of this name runs with another input, or has ended
+        """
+        check_name("execution name", self.name)
+        value = {} if self._input is _UNKNOWN else self._input
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise InvalidInput(f"the input of execution {self.name!r} is not JSON: {exc}") from exc
+        answer = self.control.start_execution(self.state_machine_arn, input=text, name=self.name)
+        self.arn, self._input = answer["executionArn"], value
+        self._known, self._described = {"status": "RUNNING", "startDate": answer["startDate"]}, False
+        return self
+
+    def wait(self, raise_on_failure: bool = False, timeout: float | None = None) -> str:
+        """Wait until it has ended, and return its status.
+
+        Looks often at first and every few seconds later. Ctrl-C ends the waiting at once, not the execution.
+
+        Parameters:
+            raise_on_failure: raise where it did not succeed
+            timeout: seconds, without end when None
+        Raises:
+            WaitTimeout: it took longer
+            ExecutionFailed, ExecutionTimedOut, ExecutionAborted: with ``raise_on_failure``
+        """
+        if self._known.get("status") not in FINISHED:
+            self._keep(self.control.waiter.wait(self._started(), timeout=timeout))
+        if raise_on_failure:
+            self._raise_on_failure()
+        return str(self._known["status"])
+
+    def stop(self, error_code: str | None = None, details: str | None = None) -> None:
+        """Stop it; nothing happens where it has ended.
+
+        Parameters:
+            error_code: a name for the reason
+            details: the reason
+        """
+        self.control.stop_execution(self._started(), error=error_code, cause=details)
+        self._known, self._described = {}, False
+
+    # what happened
+
+    def get_history(self) -> list[Event]:
+        """Its events, oldest first."""
+        return parse_history(self.control.history(self._started()))
+
+    def format_history(self) -> str:
+        """Its events as text, and the output below them where it succeeded."""
+        events = self.get_history()
+        if self.status == "SUCCEEDED":
+            return format_history(events, self.output)
+        return format_history(events)
+
+    def timeline(self) -> list[StateVisit]:
+        """The states it went through."""
+        return timeline(read_events(self.control.history(self._started())))
+
+    # inside
+
+    def _started(self) -> str:
+        if self.arn is None:
+            raise NotFinished(f"execution {self.name!r} has not been started: its ARN is unknown")
+        return self.arn
+
+    def _keep(self, description: Mapping[str, Any]) -> None:
+        self._known, self._described = description, True
+
+    def _told(self) -> Mapping[str, Any]:
+        if not self._described:
+            self.refresh()
+        return self._known
+
+    def _ended(self) -> None:
+        if self.status not in FINISHED:
+            raise NotFinished(f"execution {self.name!r} is still {self._known['status']}")
+
+    def _failure(self) -> tuple[str | None, str | None]:
+        status, known = self.status, self._told()
+        error, cause = known.get("error"), known.get("cause")
+        if error is None and cause is None and status in _ENDINGS:
+            # older servers tell it in the history only
+            last = next(read_events(self.control.history(self._started(), reverse=True, limit=1)), None)
+            if last is not None:
+                error, cause = last.error, last.cause
+            self._known = {**known, "error": error or "", "cause": cause or ""}
+        return error or None, cause or None
+
+    def _raise_on_failure(self) -> None:
+        ending = _ENDINGS.get(self.status)
+        if ending is not None:
+            error, cause = self._failure()
+            raise ending(self._started(), self.status, error, cause)
+
+
+def _typed(text: str) -> Any:
+    try:
+        return kombu_json.loads(text)
+    except Exception:
+        # something that only looks like a value of Celery's serializer: somebody's plain data
+        return json.loads(text)
+
+
+class RemoteTraceback(Exception):
+    """Carries the traceback of another process as text, so that Python prints it above an exception raised again."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+def exception_of(error: str | None, cause: str | None, execution: str) -> BaseException:
+    """The exception of a failed execution, to be raised.
+
+    The task's own class is used where it is a subclass of Exception in a module that is already imported. Nothing is
+    imported, and nothing but such a class is called, because a message names it. The traceback of the worker is
+    printed with it, and is its attribute ``remote_traceback``.
+
+    Parameters:
+        error, cause: as AWS reports them
+        execution: the execution's ARN
+    Returns:
+        the task's own exception; :class:`ActivityError` where its class is not at hand or cannot be made;
+        :class:`ExecutionFailed` where the failure was not a task's
+    Example:
+        >>> cause = '{"errorType": "KeyError", "errorModule": "builtins", "errorArgs": ["size"], "stackTrace": ""}'
+        >>> exception_of("KeyError", cause, "arn:aws:states:us-east-1:123456789012:execution:orders:1")
+        KeyError('size')
+    """
+    try:
+        told = json.loads(cause or "")
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict) or not isinstance(told.get("errorType"), str):
+        return ExecutionFailed(execution, "FAILED", error, cause)
+    failure = _original(told) or ActivityError(execution, "FAILED", error, cause)
+    trace = told.get("stackTrace")
+    text = "".join(map(str, trace)) if isinstance(trace, list) else trace if isinstance(trace, str) else ""
+    if text:
+        with suppress(AttributeError, TypeError):  # a class of exceptions may forbid both
+            failure.__cause__ = RemoteTraceback(text if text.endswith("\n") else text + "\n")
+            failure.remote_traceback = text  # type: ignore[attr-defined]
+    return failure
+
+
+def _original(told: Mapping[str, Any]) -> Exception | None:
+    module, args = told.get("errorModule"), told.get("errorArgs")
+    if not isinstance(module, str) or not isinstance(args, list):
+        return None
+    # The module's own dictionary: asking the module would run its __getattr__, which may import.
+    names = getattr(sys.modules.get(module), "__dict__", {})
+    kind = names.get(told["errorType"])
+    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        return None
+    try:
+        failure = kind(*args)
+        if failure.args != tuple(args):
+            # A constructor that words its message from its arguments would word it twice.
+            failure.args = tuple(args)
+    except Exception:
+        return None
+    return failure if isinstance(failure, kind) else None
