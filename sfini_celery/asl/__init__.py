@@ -1,6 +1,7 @@
 """The Amazon States Language as values: states, choice rules, machines, and what AWS would say about them."""
 
 from sfini_celery.asl.fields import MISSING, RESERVED_ERRORS, error_names
+from sfini_celery.asl.lint import CODES, Finding, lint
 from sfini_celery.asl.machine import StateMachine, construct_state_machine
 from sfini_celery.asl.resources import Lambda, activity_arn, service
 from sfini_celery.asl.rules import (
@@ -122,6 +123,10 @@ __all__ = [
     "Lambda",
     "activity_arn",
     "service",
+    # what AWS would say
+    "CODES",
+    "Finding",
+    "lint",
     # fields
     "MISSING",
 ]

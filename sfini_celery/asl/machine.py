@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from sfini_celery.asl.fields import MISSING, Missing
+from sfini_celery.asl.lint import Finding, lint
 from sfini_celery.asl.reading import read_states
 from sfini_celery.asl.scopes import check_nesting, with_unique_names
 from sfini_celery.asl.state import State, Table, check_state, write
@@ -194,6 +195,20 @@ class StateMachine:
         """
         check_nesting(self)
         return with_unique_names(self, self.definition())
+
+    def lint(self) -> list[Finding]:
+        """What AWS would say about this machine, its name included; see :func:`lint`.
+
+        Raises:
+            DefinitionError: as :meth:`to_dict`
+        """
+        return lint(self.to_dict(), name=self.name)
+
+    def check(self) -> None:
+        """Raise DefinitionError, with the findings, if AWS would refuse this machine."""
+        errors = [finding for finding in self.lint() if finding.severity == "error"]
+        if errors:
+            raise DefinitionError(f"AWS would refuse machine {self.name!r}:", errors)
 
     def to_json(self, indent: int | None = None) -> str:
         """The definition as text.

@@ -121,14 +121,12 @@ class Pass(HasNext):
         result_path: where the result is put in the input; ``None`` drops it
         result: the result; without it, the input is
         parameters: JSONPath only: template of the result
-        arguments: JSONata only
     """
 
     TYPE = "Pass"
     FIELDS = (
         *HasNext.FIELDS,
         ("parameters", "Parameters"),
-        ("arguments", "Arguments"),
         ("result", "Result"),
         ("result_path", "ResultPath"),
     )
@@ -143,14 +141,12 @@ class Pass(HasNext):
         result: Any = MISSING,
         *,
         parameters: Any = MISSING,
-        arguments: Any = MISSING,
         **fields: Any,
     ) -> None:
         super().__init__(name, comment, input_path, output_path, **fields)
         self.result_path = result_path
         self.result = result
         self.parameters = parameters
-        self.arguments = arguments
 
 
 class Wait(HasNext):
