@@ -38,7 +38,7 @@ class Activity:
         self.is_deleted = False
         self._clock = clock
         self._tasks: OrderedDict[Ticket, None] = OrderedDict()
-        self._polls: dict[asyncio.Future[Ticket | None], None] = {}
+        self._polls: dict[asyncio.Future[Ticket | None], str | None] = {}
 
     def __repr__(self) -> str:
         return f"<Activity {self.name}: {len(self._tasks)} tasks, {len(self._polls)} polls>"
@@ -70,7 +70,7 @@ class Activity:
         """
         deadline = self._clock.now() + seconds
         while True:
-            ticket = await self._take(deadline)
+            ticket = await self._take(deadline, worker)
             if ticket is None:
                 return None
             if not ticket.is_open:
@@ -81,14 +81,14 @@ class Activity:
             if ticket.start(worker):
                 return ticket
 
-    async def _take(self, deadline: float) -> Ticket | None:
+    async def _take(self, deadline: float, worker: str | None) -> Ticket | None:
         if self._tasks:
             return self._tasks.popitem(last=False)[0]
         left = deadline - self._clock.now()
         if left <= 0 or self.is_deleted:
             return None
         poll: asyncio.Future[Ticket | None] = asyncio.get_running_loop().create_future()
-        self._polls[poll] = None
+        self._polls[poll] = worker
         timer = self._clock.call_later(left, lambda: _release(poll), background=True)
         try:
             return await poll
@@ -101,11 +101,12 @@ class Activity:
             timer.cancel()
             self._polls.pop(poll, None)
 
-    def release_polls(self) -> None:
-        """Let every open poll return without a task."""
-        polls, self._polls = self._polls, {}
-        for poll in polls:
-            _release(poll)
+    def release_polls(self, worker: str | None = None) -> None:
+        """Let the open polls of a worker, or of all, return without a task."""
+        for poll, of in list(self._polls.items()):
+            if worker in (None, of):
+                del self._polls[poll]
+                _release(poll)
 
     def delete(self) -> None:
         """No more polls; what waits for a worker goes on waiting, until it times out."""

@@ -76,6 +76,21 @@ async def get_activity_task(service: Service, request: Request) -> Answer:
     return {"taskToken": ticket.token, "input": ticket.input.text}
 
 
+@operation("SfiniReleasePolls")
+def release_polls(service: Service, request: Request) -> Answer:
+    """Not AWS's: answer a worker's idle polls now.
+
+    A worker that stops would have to wait for them for a minute otherwise: to hang up is no way out, since the task
+    that is being handed over at that moment would be lost.
+    """
+    worker = request.get("workerName")
+    if not isinstance(worker, str):
+        raise ApiError("ValidationException", "workerName must be a string")
+    for activity in list(service.engine.activities.values()):
+        activity.release_polls(worker)
+    return {}
+
+
 def _ticket(service: Service, request: Request) -> Ticket:
     try:
         return service.engine.tokens.find(request["taskToken"])

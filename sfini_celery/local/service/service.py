@@ -55,7 +55,8 @@ class Service:
             if operation in operations():
                 raise ApiError("UnknownOperationException", f"The embedded server does not have {operation}")
             raise ApiError("UnknownOperationException", f"There is no operation {operation!r}")
-        check_request(operation, request)
+        if operation in operations():
+            check_request(operation, request)
         answer = handler(self, Request(request) if is_alive is None else Request(request, is_alive=is_alive))
         return await answer if inspect.isawaitable(answer) else answer
 
