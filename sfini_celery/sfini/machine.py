@@ -1,0 +1,146 @@
+"""A state machine that registers and starts itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sfini_celery import asl
+from sfini_celery.asl import MISSING
+from sfini_celery.errors import DefinitionError, NotFound
+from sfini_celery.names import check_name
+from sfini_celery.sfini.session import AWSSession
+
+if TYPE_CHECKING:
+    from sfini_celery.asl.fields import Missing
+    from sfini_celery.execution import Execution
+
+__all__ = ["StateMachine", "construct_state_machine"]
+
+_log = logging.getLogger(__name__)
+
+
+class StateMachine(asl.StateMachine):
+    """States, where they start, and their life in AWS.
+
+    Built as :class:`sfini_celery.asl.StateMachine` is; the parameters are that class's, and
+
+    Parameters:
+        session: the account and region it is in; the ordinary AWS configuration without it
+
+    Example:
+        >>> sm = StateMachine("testAdding")
+        >>> add = sm.task("add", add_activity)
+        >>> sm.start_at(add)
+        >>> sm.register()
+        >>> sm.start_execution(execution_input={"a": 3, "b": 42}).wait()
+    """
+
+    def __init__(
+        self,
+        name: str,
+        states: Mapping[str, asl.State] | None = None,
+        start_state: str | asl.State | None = None,
+        comment: str | Missing = MISSING,
+        timeout: int | Missing = MISSING,
+        *,
+        session: AWSSession | None = None,
+        **fields: Any,
+    ) -> None:
+        super().__init__(name, states, start_state, comment, timeout, **fields)
+        self.session = session or AWSSession()
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, made of the session's region and account; asks STS for the account once."""
+        return self.session.control.arn("stateMachine", self.name)
+
+    @property
+    def default_role_arn(self) -> str:
+        """The IAM role it runs under where none is given: ``sfiniGenerated``, which you have to create."""
+        partition = self.arn.split(":")[1]
+        return f"arn:{partition}:iam::{self.session.account_id}:role/sfiniGenerated"
+
+    def is_registered(self) -> bool:
+        """Whether AWS has a state machine of this name."""
+        try:
+            self.session.control.describe_state_machine(self.arn)
+        except NotFound:
+            return False
+        return True
+
+    def register(self, role_arn: str | None = None, allow_update: bool = False) -> None:
+        """Create the state machine in AWS, once it is found to have no fault that AWS would refuse.
+
+        Parameters:
+            role_arn: IAM role it runs under; :attr:`default_role_arn` without it, or, when updating, what it has
+            allow_update: change a state machine of this name that is there already
+
+        Raises:
+            InvalidName: AWS would refuse the name
+            DefinitionError: AWS would refuse the definition; the error lists everything that is wrong with it
+            AlreadyExists: a state machine of this name, with another definition, is there already
+        """
+        check_name("state machine name", self.name)
+        definition = self.to_json(indent=4)
+        findings = [finding for finding in asl.lint(definition) if finding.severity == "error"]
+        if findings:
+            raise DefinitionError(f"state machine {self.name!r} has faults that AWS would refuse:", findings)
+        control = self.session.control
+        if allow_update and self.is_registered():
+            control.update_state_machine(self.arn, definition=definition, role_arn=role_arn)
+            _log.info("sfini_machine_updated %s", self.arn)
+        else:
+            control.create_state_machine(self.name, definition, role_arn or self.default_role_arn)
+            _log.info("sfini_machine_registered %s", self.arn)
+
+    def deregister(self) -> None:
+        """Delete the state machine from AWS; nothing happens where there is none. Its executions go on to their end."""
+        self.session.control.delete_state_machine(self.arn)
+        _log.info("sfini_machine_deregistered %s", self.arn)
+
+    def start_execution(self, execution_input: Any = None) -> Execution:
+        raise NotImplementedError
+
+    def list_executions(self, status: str | None = None) -> list[Execution]:
+        """The executions of this state machine, newest first.
+
+        Parameters:
+            status: only those RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED
+
+        Raises:
+            NotFound: the state machine is not registered
+        """
+        raise NotImplementedError
+
+
+def construct_state_machine(
+    name: str,
+    start_state: asl.State,
+    comment: str | Missing = MISSING,
+    timeout: int | Missing = MISSING,
+    *,
+    session: AWSSession | None = None,
+    **fields: Any,
+) -> StateMachine:
+    """Make a state machine of a state and all that can be reached from it: by next, choices, default and catch.
+
+    Connect the states first: what is connected later has to be added to the machine with its ``add``.
+
+    Parameters:
+        name: of the machine
+        start_state: the first state
+        comment: for people
+        timeout: seconds that an execution may take
+        session: the account and region it is in; the ordinary AWS configuration without it
+        fields: others of :class:`StateMachine`
+
+    Raises:
+        DuplicateName: two states that can be reached have one name
+
+    Example:
+        >>> add = Task("add", add_activity)
+        >>> sm = construct_state_machine("testAdding", add)
+    """
+    return StateMachine.construct(name, start_state, comment, timeout, session=session, **fields)
