@@ -139,7 +139,9 @@ def _items(visit: Visit, effective: Payload) -> list[Any]:
     path = visit.state.get("ItemsPath", MISSING)
     items = apply_input_path(path, visit.scope(effective))
     if not isinstance(items, list):
-        raise DataError(RUNTIME, f'Reference path "{"$" if path is MISSING else path}" must point to array.')
+        # AWS shows a path into the context object without its second dollar.
+        shown = "$" if path is MISSING else path.replace("$$", "$", 1)
+        raise DataError(RUNTIME, f'Reference path "{shown}" must point to array.')
     return items
 
 

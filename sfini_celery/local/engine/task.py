@@ -84,6 +84,8 @@ async def _run_integration(visit: Visit, resource: Resource) -> Outcome:
         ticket.record("Scheduled", engine.region, parameters.text, *limits, credentials)
     _check_open(visit)
     ticket.start()
+    if is_callback:
+        ticket.hold()
     call = TaskCall(
         resource=resource,
         parameters=parameters.value,
@@ -106,13 +108,16 @@ async def _call(integration: Integration, call: TaskCall, ticket: Ticket, *, is_
     try:
         result = _payload(await integration(call))
     except StateError as error:
+        ticket.release(drop=True)
         ticket.fail(error.error, error.cause)
     except Exception:
         log.exception("local.integration_crashed resource=%s state=%s", call.resource.arn, call.state)
+        ticket.release(drop=True)
         ticket.fail(RUNTIME, f"The integration for '{call.resource.arn}' crashed; this server's log has the traceback.")
     else:
         if is_callback:
             ticket.record("Submitted", result)
+            ticket.release()
         else:
             ticket.succeed(result)
 

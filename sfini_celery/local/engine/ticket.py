@@ -46,6 +46,7 @@ class Ticket:
         timeout, beat_every: those two
         input: what the task gets
         token: what its worker answers with, once there is one
+        forget_token: called once, when the token is no good any more
         is_open: whether its state still waits for it
     """
 
@@ -54,11 +55,14 @@ class Ticket:
         "_closing",
         "_frame",
         "_head",
+        "_held",
+        "_is_held",
         "_kind",
         "_outcome",
         "_resource",
         "_timers",
         "beat_every",
+        "forget_token",
         "input",
         "is_open",
         "timeout",
@@ -81,6 +85,9 @@ class Ticket:
         self._timers: list[Timer] = []
         self._beat = 0.0
         self._closing: list[Callable[[], object]] = []
+        self._is_held = False
+        self._held: tuple[str, tuple[Any, ...], Payload | Failure] | None = None
+        self.forget_token: Callable[[], object] | None = None
         self.input: Payload | None = None
         self.token: str | None = None
         self.is_open = True
@@ -118,6 +125,17 @@ class Ticket:
             self._timers.append(clock.call_later(self.beat_every, self._check_heartbeat))
         return True
 
+    def hold(self) -> None:
+        """Keep answers back until :meth:`release`: a service may answer a token before the call that handed it over has
+        returned."""
+        self._is_held = True
+
+    def release(self, *, drop: bool = False) -> None:
+        """Let the answer that was kept back take effect, if there is one; or drop it."""
+        held, self._held, self._is_held = self._held, None, False
+        if held is not None and not drop:
+            self._answer(*held)
+
     def heartbeat(self) -> None:
         """The task is alive."""
         self._beat = self._frame.engine.clock.now()
@@ -136,6 +154,7 @@ class Ticket:
 
     def time_out(self, *, missed_heartbeat: bool = False) -> None:
         """The task has taken too long, or has not been heard of for too long."""
+        self._is_held = False
         self._answer("TimedOut", (TIMEOUT,), Failure(TIMEOUT, missed_heartbeat=missed_heartbeat))
 
     def close(self) -> None:
@@ -145,6 +164,7 @@ class Ticket:
         self.is_open = False
         for timer in self._timers:
             timer.cancel()
+        self._close_token()
         for callback in self._closing:
             callback()
         self._timers, self._closing = [], []
@@ -152,10 +172,19 @@ class Ticket:
     def _answer(self, suffix: str, details: tuple[Any, ...], outcome: Payload | Failure) -> None:
         if not self.is_open:
             return
+        if self._is_held:
+            self._held = self._held or (suffix, details, outcome)
+            self._close_token()
+            return
         self.record(suffix, *details)
         self.close()
         if not self._outcome.done():
             self._outcome.set_result(outcome)
+
+    def _close_token(self) -> None:
+        if self.forget_token is not None:
+            self.forget_token()
+            self.forget_token = None
 
     def _check_heartbeat(self) -> None:
         assert self.beat_every is not None
@@ -183,7 +212,7 @@ class Tokens:
         token = base64.b64encode(identity + self._sign(identity)).decode()
         ticket.token = token
         self._open[token] = ticket
-        ticket.on_close(lambda: self._open.pop(token, None))
+        ticket.forget_token = lambda: self._open.pop(token, None)
         return token
 
     def find(self, token: str) -> Ticket:

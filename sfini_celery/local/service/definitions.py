@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sfini_celery.asl import lint
 from sfini_celery.local.service.errors import ApiError
 from sfini_celery.local.service.operation import Answer, Request, operation
 from sfini_celery.local.service.service import Service
@@ -13,6 +15,12 @@ from sfini_celery.local.service.service import Service
 __all__ = ["read_definition"]
 
 _MOST_DIAGNOSTICS = 100
+_CODES = {
+    "NOT_JSON": "INVALID_JSON_DESCRIPTION",
+    "UNKNOWN_TARGET": "MISSING_TRANSITION_TARGET",
+    "UNREACHABLE_STATE": "MISSING_TRANSITION_TARGET",
+}
+_STEP = re.compile(r"""\.([A-Za-z0-9_]+)|\[("(?:[^"\\]|\\.)*")\]""")
 
 
 def read_definition(text: str) -> Mapping[str, Any]:
@@ -29,30 +37,18 @@ def read_definition(text: str) -> Mapping[str, Any]:
 
 
 def _diagnose(text: str) -> Iterator[tuple[str, str, str, str]]:
-    try:
-        definition = json.loads(text)
-    except ValueError as error:
-        yield "ERROR", "INVALID_JSON_DESCRIPTION", str(error), "/"
-        return
-    if not isinstance(definition, dict):
-        yield "ERROR", "SCHEMA_VALIDATION_FAILED", "The definition must be a JSON object", "/"
-        return
-    found = [*_lint(definition)]
-    yield from found
-    if not any(severity == "ERROR" for severity, *_ in found):
-        yield from _unsupported(definition, "")
+    """Severity, code, message and location of each thing that is wrong, in AWS's words where it has some."""
+    findings = lint(text)
+    for finding in findings:
+        code = _CODES.get(finding.code, "SCHEMA_VALIDATION_FAILED")
+        yield finding.severity.upper(), code, finding.message, _location(finding.path)
+    if not any(finding.severity == "error" for finding in findings):
+        yield from _unsupported(json.loads(text), "")
 
 
-def _lint(definition: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    try:
-        from sfini_celery.asl import lint
-    except ImportError:
-        return
-    if not callable(lint):  # the submodule, while the room is being built
-        return
-    for finding in lint(definition):
-        severity = str(finding.severity).upper()
-        yield severity, "SCHEMA_VALIDATION_FAILED", finding.message, str(finding.path)
+def _location(path: str) -> str:
+    """A place as AWS writes it: ``/States/Add/Next`` where lint has ``$.States.Add.Next``."""
+    return _STEP.sub(lambda found: f"/{found[1] or json.loads(found[2])}", path.removeprefix("$")) or "/"
 
 
 def _unsupported(machine: Mapping[str, Any], path: str) -> Iterator[tuple[str, str, str, str]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sfini_celery.local.engine import Engine, Execution, Payload, Revision
+from sfini_celery.local.service import nested
 from sfini_celery.local.service.errors import ApiError
 from sfini_celery.local.service.operation import OPERATIONS, Answer, Request
 from sfini_celery.local.service.shapes import check_request, operations
@@ -36,6 +37,8 @@ class Service:
         self.store = Store()
         self.activity_numbers: dict[str, int] = {}
         self._deletions: set[asyncio.Task[None]] = set()
+        if engine.integrations.find(nested.RESOURCE) is None:
+            engine.integrations.register(nested.RESOURCE, nested.NestedExecutions(self))
 
     async def call(
         self, operation: str, request: Mapping[str, Any], *, is_alive: Callable[[], bool] | None = None
