@@ -5,12 +5,13 @@ It is for development and tests; production is AWS.
 
 from sfini_celery.local.clock import Clock, RealClock, VirtualClock
 from sfini_celery.local.engine import Engine, Execution, Integration, Payload, TaskCall, run_definition
-from sfini_celery.local.server import LocalServer, serve
+from sfini_celery.local.server import LocalServer, environment, serve
 from sfini_celery.local.service import ApiError, Service
 
 __all__ = [
     # the server
     "LocalServer",
+    "environment",
     "serve",
     # the same in process
     "ApiError",

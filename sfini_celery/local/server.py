@@ -16,7 +16,7 @@ from sfini_celery.local.endpoint import Endpoint
 from sfini_celery.local.engine import Engine, Integration
 from sfini_celery.local.service import Service
 
-__all__ = ["ACCOUNT", "REGION", "LocalServer", "serve"]
+__all__ = ["ACCOUNT", "REGION", "LocalServer", "environment", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,23 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
 T = TypeVar("T")
+
+
+def environment(url: str, region: str = REGION) -> dict[str, str]:
+    """The environment variables that point any AWS SDK at a server.
+
+    Parameters:
+        url: where it listens
+        region: of its ARNs
+    """
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 class LocalServer:
@@ -77,14 +94,7 @@ class LocalServer:
 
     def environment(self) -> dict[str, str]:
         """The environment variables that point any AWS SDK at it."""
-        return {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_DEFAULT_REGION": self.engine.region,
-            "AWS_REGION": self.engine.region,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        return environment(self.url, self.engine.region)
 
     def start(self) -> LocalServer:
         """Return once it listens. A server is started once."""
