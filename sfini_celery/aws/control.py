@@ -17,7 +17,10 @@ from sfini_celery.errors import AlreadyExists, ConfigurationError, NoRegion, Unr
 __all__ = ["ControlPlane"]
 
 _PAGE = 1000
-_CONNECT_TIMEOUT, _READ_TIMEOUT = 10, 30
+_CONNECT_TIMEOUT = 10
+# Above the 60 s that GetActivityTask is held: polls belong to the data plane, but whoever makes one through this client
+# should not lose a task to a time-out.
+_READ_TIMEOUT = 65
 _METHODS = {
     "CreateActivity": "create_activity",
     "CreateStateMachine": "create_state_machine",
@@ -113,7 +116,7 @@ class ControlPlane:
     def _new_client(self, service: str, endpoint_url: str | None) -> Any:
         from botocore.config import Config
 
-        # A dead endpoint should show in seconds: botocore's own default is a minute for each of the attempts.
+        # A host that is not there should show in seconds: botocore's own default is a minute for each of the attempts.
         config = Config(
             retries={"mode": "standard"},
             user_agent_extra="sfini-celery",

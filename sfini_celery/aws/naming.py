@@ -64,11 +64,11 @@ def without_secrets(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def generated_role_arn(account: str) -> str:
+def generated_role_arn(account: str, *, partition: str = "aws") -> str:
     """The role that sfini takes for state machines when it is given none."""
-    return f"arn:aws:iam::{account}:role/sfiniGenerated"
+    return f"arn:{partition}:iam::{account}:role/sfiniGenerated"
 
 
-def local_role_arn(account: str) -> str:
+def local_role_arn(account: str, *, partition: str = "aws") -> str:
     """A role for endpoints on this machine, which check none but want one."""
-    return f"arn:aws:iam::{account}:role/sfini-local"
+    return f"arn:{partition}:iam::{account}:role/sfini-local"
