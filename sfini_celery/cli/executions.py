@@ -1,0 +1,332 @@
+"""``start`` and ``executions list|show|history|stop``: runs of a workflow, started and looked at."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime, timezone
+from heapq import merge
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sfini_celery.cli.app_option import Invocation, aws_options, json_option, workflow_named
+from sfini_celery.cli.output import echo_json, moment, use_colours
+
+if TYPE_CHECKING:
+    from sfini_celery.execution import Execution
+
+__all__ = ["executions", "start"]
+
+STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
+STYLES = {"RUNNING": "cyan", "SUCCEEDED": "green", "FAILED": "red", "TIMED_OUT": "red", "ABORTED": "dim"}
+
+
+@click.command()
+@click.argument("workflow")
+@click.option("-i", "--input", "given", metavar="JSON|@FILE|-", help="The input: JSON, a file of it, or - for stdin.")
+@click.option("--input-file", type=click.Path(path_type=Path), metavar="FILE", help="A file that holds the input.")
+@click.option("--name", help="Name of the execution; the same name and input start it only once.")
+@click.option("--wait", is_flag=True, help="Wait for its end, and print its output.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long to wait; without end if not given."
+)
+@json_option
+@aws_options
+def start(
+    asked: Invocation,
+    workflow: str,
+    given: str | None,
+    input_file: Path | None,
+    name: str | None,
+    wait: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
+    """Start an execution of WORKFLOW: a workflow of the app, or the ARN of any state machine.
+
+    With --wait only the output goes to stdout, and the exit code says how the execution ended.
+
+    \b
+    Example:
+      sfini-celery -A proj start orders --input '{"order": 7}' --wait --timeout 60
+      sfini-celery -A proj start orders --input @order.json
+      echo '{"order": 7}' | sfini-celery -A proj start orders --input -
+    """
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout is how long to --wait: give both")
+    value = read_input(given, input_file)
+    execution = _start(asked, workflow, value, name)
+    if not wait:
+        if as_json:
+            echo_json({"name": execution.name, "arn": execution.arn})
+        else:
+            click.echo(f"{execution.name}\n{execution.arn}")
+        return
+    click.echo(f"{execution.name} started", err=True)
+    execution.wait(timeout=timeout)
+    if as_json:
+        echo_json(described(execution))
+    output = execution.output  # raises where it did not succeed
+    if not as_json:
+        echo_json(output)
+
+
+def read_input(given: str | None, file: Path | None) -> Any:
+    """The value that ``--input`` or ``--input-file`` stands for; ``{}`` for neither.
+
+    Raises:
+        click.UsageError: both were given, the file cannot be read, or it is not JSON
+    """
+    if given is not None and file is not None:
+        raise click.UsageError("give either --input or --input-file")
+    if given is not None and given.startswith("@"):
+        file = Path(given[1:])
+    if file is not None:
+        where = str(file)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.UsageError(f"cannot read the input from {where}: {error}") from None
+    elif given == "-":
+        where, text = "stdin", sys.stdin.read()
+    elif given is not None:
+        where, text = "--input", given
+    else:
+        return {}
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        hint = "; for a file write @FILE" if where == "--input" else ""
+        raise click.UsageError(f"the input from {where} is not JSON: {error or 'nested too deep'}{hint}") from None
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _start(asked: Invocation, workflow: str, value: Any, name: str | None) -> Execution:
+    if not workflow.startswith("arn:"):
+        return workflow_named(asked.sfn, workflow).start(value, name=name)
+    from sfini_celery.aws import execution_name, name_in
+    from sfini_celery.execution import Execution
+
+    made = name or execution_name(name_in(workflow))
+    return Execution(made, workflow, value, control=asked.control).start()
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def executions(ctx: click.Context, /) -> None:
+    """List executions, show one, its history, or stop it.
+
+    \b
+    Example:
+      sfini-celery -A proj executions list orders --status FAILED
+      sfini-celery -A proj executions show orders_2024-05-13T19-07_0354d790
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@executions.command("list")
+@click.argument("workflow", required=False)
+@click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), help="Only those with this status.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@json_option
+@aws_options
+def list_(asked: Invocation, workflow: str | None, status: str | None, limit: int, as_json: bool) -> None:
+    """List executions, newest first: of WORKFLOW, or of every workflow of the app.
+
+    \b
+    Example:
+      sfini-celery -A proj executions list orders --status RUNNING --limit 5
+    """
+    found = list(islice(_listed(asked, workflow, status, limit), limit))
+    if as_json:
+        echo_json(found)
+        return
+    from sfini_celery.aws import name_in
+    from sfini_celery.render import Column, duration, table
+
+    now = datetime.now(timezone.utc)
+    columns = [
+        Column("execution"),
+        Column("workflow"),
+        Column("status", styles=STYLES),
+        Column("started"),
+        Column("took", right=True),
+    ]
+    rows = [
+        (
+            item["name"],
+            name_in(item["stateMachineArn"]),
+            item["status"],
+            moment(item["startDate"]),
+            duration(((item.get("stopDate") or now) - item["startDate"]).total_seconds()),
+        )
+        for item in found
+    ]
+    click.echo(table(columns, rows, colours=use_colours(asked)) if rows else "no executions")
+
+
+def _listed(asked: Invocation, workflow: str | None, status: str | None, limit: int) -> Any:
+    """Items of ListExecutions, newest first, of one or every workflow."""
+    if workflow is None:
+        machines = [each.arn for each in asked.sfn.workflows.values()]
+    else:
+        machines = [_machine_arn(asked, workflow)]
+    pages = [asked.control.list_executions(arn, status=status, limit=limit) for arn in machines]
+    return merge(*pages, key=lambda item: item["startDate"], reverse=True)
+
+
+def _machine_arn(asked: Invocation, workflow: str) -> str:
+    return workflow if workflow.startswith("arn:") else workflow_named(asked.sfn, workflow).arn
+
+
+which = click.option("--workflow", help="The workflow it belongs to, where its name alone does not say so.")
+
+
+@executions.command()
+@click.argument("execution")
+@which
+@json_option
+@aws_options
+def show(asked: Invocation, execution: str, workflow: str | None, as_json: bool) -> None:
+    """Show EXECUTION, by name or ARN: status, input, output, error, and the states it went through.
+
+    \b
+    Example:
+      sfini-celery -A proj executions show orders_2024-05-13T19-07_0354d790
+    """
+    found = _execution(asked, execution, workflow)
+    told = described(found)
+    if as_json:
+        echo_json(told)
+        return
+    for name, value in told.items():
+        text = moment(value) if isinstance(value, datetime) else value if isinstance(value, str) else json.dumps(value)
+        _echo_member(name, text)
+    from sfini_celery.render import timeline_table
+
+    click.echo()
+    click.echo(timeline_table(found.timeline(), now=datetime.now(timezone.utc), colours=use_colours(asked)))
+
+
+def _echo_member(name: str, text: str) -> None:
+    from sfini_celery.render import printable
+
+    cause = _python_cause(text) if name == "cause" else None
+    if cause is None:
+        click.echo(f"{name:12}  {printable(text)}")
+        return
+    message, trace = cause
+    click.echo(f"{name:12}  {printable(message)}")
+    for line in trace.splitlines():
+        click.echo(f"{'':12}  {printable(line)}")
+
+
+def _python_cause(text: str) -> tuple[str, str] | None:
+    """Message and traceback of a Python task's failure."""
+    try:
+        told = json.loads(text)
+        return str(told["errorMessage"]), "".join(told["stackTrace"])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+@executions.command()
+@click.argument("execution")
+@which
+@click.option("--events", is_flag=True, help="Every event, and not the states made of them.")
+@json_option
+@aws_options
+def history(asked: Invocation, execution: str, workflow: str | None, events: bool, as_json: bool) -> None:
+    """Show what happened in EXECUTION: the states it went through, or every event; --json is one event a line.
+
+    \b
+    Example:
+      sfini-celery -A proj executions history orders_2024-05-13T19-07_0354d790 --events
+    """
+    found = _execution(asked, execution, workflow)
+    raw = asked.control.history(str(found.arn))
+    if as_json:
+        for event in raw:
+            echo_json(event, indent=None)
+        return
+    from sfini_celery.history import read_events, timeline
+    from sfini_celery.render import format_events, timeline_table
+
+    if events:
+        for lines in format_events(read_events(raw)):
+            click.echo(lines)
+        return
+    visits = timeline(read_events(raw), data=False)
+    click.echo(timeline_table(visits, now=datetime.now(timezone.utc), colours=use_colours(asked)))
+
+
+@executions.command()
+@click.argument("execution")
+@which
+@click.option("--error", help="A name for the reason.")
+@click.option("--cause", help="The reason.")
+@json_option
+@aws_options
+def stop(
+    asked: Invocation, execution: str, workflow: str | None, error: str | None, cause: str | None, as_json: bool
+) -> None:
+    """Stop EXECUTION. What it is doing ends; nothing is undone.
+
+    \b
+    Example:
+      sfini-celery -A proj executions stop orders_2024-05-13T19-07_0354d790 --cause "wrong input"
+    """
+    found = _execution(asked, execution, workflow)
+    ended = found.status != "RUNNING"
+    if not ended:
+        found.stop(error, cause)
+    if as_json:
+        echo_json({"name": found.name, "arn": found.arn, "status": found.status})
+    else:
+        click.echo(f"{found.name} had ended: {found.status}" if ended else f"{found.name} stopped")
+
+
+def _execution(asked: Invocation, execution: str, workflow: str | None) -> Execution:
+    """The execution of this ARN or name; a name's workflow is told, or can be told from it."""
+    from sfini_celery.execution import Execution
+
+    arn = execution
+    if not execution.startswith("arn:"):
+        machine = _machine_arn(asked, workflow or _workflow_of(asked, execution))
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{execution}"
+    return Execution.from_arn(arn, control=asked.control)
+
+
+def _workflow_of(asked: Invocation, execution: str) -> str:
+    known = [workflow.full_name for workflow in asked.sfn.workflows.values()]
+    fitting = [name for name in known if execution.startswith(f"{name}_")] or known
+    if len(fitting) == 1:
+        return fitting[0]
+    choice = f"it is one of {', '.join(fitting)}" if fitting else "this app has none; give the execution's ARN"
+    raise click.UsageError(f"which workflow does {execution!r} belong to? Say it with --workflow: {choice}")
+
+
+def described(execution: Execution) -> dict[str, Any]:
+    """What is known of an execution; output, error and cause where it has them."""
+    status = execution.status
+    told: dict[str, Any] = {
+        "name": execution.name,
+        "arn": execution.arn,
+        "stateMachine": execution.state_machine_arn,
+        "status": status,
+        "startDate": execution.start_date,
+    }
+    if status != "RUNNING":
+        told["stopDate"] = execution.stop_date
+    told["input"] = execution.input
+    if status == "SUCCEEDED":
+        told["output"] = execution.output
+    told |= {name: value for name, value in (("error", execution.error), ("cause", execution.cause)) if value}
+    return told
