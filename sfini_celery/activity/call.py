@@ -19,6 +19,7 @@ __all__ = ["OPTIONS", "Call", "Parameters", "Position", "read_input"]
 
 ENVELOPE = "sfini"
 ENVELOPE_VERSION = 1
+REFERENCE = "sfini.ref"
 
 OPTIONS = frozenset(
     {"priority", "headers", "stamps", "stamped_headers", "soft_time_limit", "time_limit", "expires", "link_error"}
@@ -107,6 +108,7 @@ class Call:
         typed: came in an envelope, so the output is written as Celery's serializer does
         at: where in the execution
         options: the whitelisted options of the signature
+        over: ``"map"`` or ``"starmap"``: the task is applied to each of ``args``, as Celery's ``task.map`` does
         ignored: names of options that are not on the whitelist
         matches: error names that the state's Retry and Catch list, for :func:`failure_of`
     """
@@ -115,10 +117,19 @@ class Call:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     typed: bool = False
+    over: str = ""
     at: Position = Position()
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     ignored: tuple[str, ...] = ()
     matches: tuple[str, ...] = ()
+
+    @property
+    def run(self) -> tuple[str, tuple[Any, ...], Mapping[str, Any]]:
+        """The Celery task that runs, its arguments and keywords: Celery's own ``celery.map`` where ``over`` is set."""
+        if not self.over:
+            return self.task, self.args, self.kwargs
+        inner: dict[str, Any] = {"task": self.task, "args": [], "kwargs": {}, "options": {}, "immutable": False}
+        return f"celery.{self.over}", (), {"task": inner, "it": list(self.args)}
 
 
 def read_input(text: str, serving: Sequence[Activity], parameters: Callable[[str], Parameters]) -> Call:
@@ -189,8 +200,22 @@ def _read_envelope(text: str, serving: Sequence[Activity]) -> Call:
     task = envelope.get("task", serving[0].task if len(serving) == 1 else None)
     if task not in [activity.task for activity in serving]:
         raise InvalidInput(f"activity {name!r} does not serve a task {task!r}")
-    args = _member(envelope, "args", list, [], name)
-    kwargs = _member(envelope, "kwargs", dict, {}, name)
+    literal = _member(envelope, "json", str, None, name)
+    if literal is None:
+        args = _with_references(_member(envelope, "args", list, [], name))
+        kwargs = _with_references(_member(envelope, "kwargs", dict, {}, name))
+    else:  # literals that AWS would have evaluated
+        try:
+            values = kombu_json.loads(literal)
+        except Exception as exc:
+            raise InvalidInput(f"activity {name!r}: 'json' in the envelope cannot be read: {exc}") from None
+        if not isinstance(values, dict):
+            raise InvalidInput(f"activity {name!r}: 'json' in the envelope must hold an object, not {_kind(values)}")
+        args = _member(values, "args", list, [], name)
+        kwargs = _member(values, "kwargs", dict, {}, name)
+    over = _member(envelope, "over", str, "", name)
+    if over not in ("", "map", "starmap"):
+        raise InvalidInput(f"activity {name!r}: 'over' must be 'map' or 'starmap', not {over!r}")
     options = _member(envelope, "options", dict, {}, name)
     errors = _member(envelope, "errors", list, [], name)
     if "start" in envelope:
@@ -207,6 +232,7 @@ def _read_envelope(text: str, serving: Sequence[Activity]) -> Call:
         tuple(args),
         kwargs,
         typed=True,
+        over=over,
         at=_read_position(_member(envelope, "at", dict, {}, name)),
         options=known,
         ignored=tuple(sorted(options.keys() - known.keys())),
@@ -229,10 +255,20 @@ def _read_position(at: Mapping[str, Any]) -> Position:
 def _member(of: Mapping[str, Any], key: str, kind: type, default: Any, where: str) -> Any:
     value = of.get(key, default)
     value = default if value is None else value
-    if not isinstance(value, kind):
-        raise InvalidInput(
-            f"{where}: {key!r} must be {'an array' if kind is list else 'an object'}, not {_kind(value)}"
-        )
+    if value is not default and not isinstance(value, kind):
+        wanted = {list: "an array", dict: "an object", str: "a string"}[kind]
+        raise InvalidInput(f"{where}: {key!r} must be {wanted}, not {_kind(value)}")
+    return value
+
+
+def _with_references(value: Any) -> Any:
+    """An argument with what AWS put in the place of each ``{"sfini.ref.$": path}``: no element of an array is a path."""
+    if isinstance(value, dict):
+        if len(value) == 1 and REFERENCE in value:
+            return value[REFERENCE]
+        return {key: _with_references(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_with_references(member) for member in value]
     return value
 
 

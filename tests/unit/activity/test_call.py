@@ -53,6 +53,8 @@ def envelope(**members: Any) -> dict[str, Any]:
         ({"start": {}, "args": [1]}, (1,), {}),
         ({"start": None, "args": [1]}, (1,), {}),
         ({"args": None, "kwargs": None}, (), {}),
+        ({"json": '{"args": [{"a.$": 1}], "kwargs": {"y": {"sfini.ref": 2}}}'}, ({"a.$": 1},), {"y": {"sfini.ref": 2}}),
+        ({"args": [{"sfini.ref": 5}, {"a": [{"sfini.ref": None}]}]}, (5, {"a": [None]}), {}),
     ],
 )
 def test_envelope_is_unfolded_as_celery_would_call(members: dict[str, Any], args: tuple, kwargs: dict) -> None:
@@ -92,6 +94,9 @@ def test_options_off_the_whitelist_are_ignored_and_told() -> None:
         (envelope(task="os.system"), "does not serve a task 'os.system'"),
         (envelope(args={"a": 1}), "'args' must be an array, not an object"),
         (envelope(kwargs=[1]), "'kwargs' must be an object, not an array"),
+        (envelope(json="{"), "'json' in the envelope cannot be read"),
+        (envelope(json="[]"), "'json' in the envelope must hold an object, not an array"),
+        (envelope(over="reduce"), "'over' must be 'map' or 'starmap', not 'reduce'"),
         (envelope(start=[1]), "execution input must be an object with 'args' and 'kwargs', not an array"),
         (envelope(start={"args": 3}), "execution input: 'args' must be an array, not a number"),
         ("{", "not JSON"),
@@ -169,3 +174,10 @@ def test_any_json_is_a_call_or_invalid_input_and_nothing_else(value: Any, conven
 def test_any_text_is_a_call_or_invalid_input(text: str) -> None:
     with contextlib.suppress(InvalidInput):
         read(text)
+
+
+def test_a_map_runs_celerys_own_over_a_task_that_is_an_activity() -> None:
+    name, args, kwargs = read(envelope(over="starmap", args=[[1, 2], [3, 4]])).run
+    assert (name, args, kwargs["it"]) == ("celery.starmap", (), [[1, 2], [3, 4]])
+    assert kwargs["task"]["task"] == "proj.add"
+    assert read(envelope(args=[1])).run == ("proj.add", (1,), {})
