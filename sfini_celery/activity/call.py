@@ -256,13 +256,13 @@ def _member(of: Mapping[str, Any], key: str, kind: type, default: Any, where: st
     value = of.get(key, default)
     value = default if value is None else value
     if value is not default and not isinstance(value, kind):
-        wanted = {list: "an array", dict: "an object", str: "a string"}[kind]
+        wanted = {"list": "an array", "dict": "an object", "str": "a string"}[kind.__name__]
         raise InvalidInput(f"{where}: {key!r} must be {wanted}, not {_kind(value)}")
     return value
 
 
 def _with_references(value: Any) -> Any:
-    """An argument with what AWS put in the place of each ``{"sfini.ref.$": path}``: no element of an array is a path."""
+    """An argument with what AWS put in place of each ``{"sfini.ref.$": path}``: no element of an array is a path."""
     if isinstance(value, dict):
         if len(value) == 1 and REFERENCE in value:
             return value[REFERENCE]
