@@ -31,12 +31,15 @@ class Task(CanFail):
 
     Parameters:
         name: of the state
-        resource: an ARN, or anything with an ``arn``: an activity, a ``Lambda``
+        resource: an ARN, or anything with an ``arn``: an activity, a ``Lambda``; or a Celery task that is an activity.
+            Looked at when the definition is written, not before
         comment, input_path, output_path, result_path: see :class:`State` and :class:`CanFail`
-        timeout: seconds one attempt may take, from when a worker takes it; AWS's default is 99,999,999
+        timeout: seconds one attempt may take, from when a worker takes it. Without it, it is the resource's
+            ``timeout_seconds``; else AWS's default, 99,999,999
         heartbeat: seconds between two signs of life from the worker; ``None`` for no limit even if the resource has
             one. Without it, it is the resource's ``heartbeat_seconds``; else five more than its ``heartbeat``, as in
-            sfini. What is taken from the resource is kept below the timeout
+            sfini. What is taken from the resource is left out where it is not below the timeout, which then shows a
+            lost worker soon enough
         timeout_path, heartbeat_path: where in the input those seconds are
         credentials: ``{"RoleArn": ...}`` of another account's role to run as
 
@@ -81,28 +84,39 @@ class Task(CanFail):
         self.credentials = credentials
 
     def _fields(self) -> dict[str, Any]:
-        resource = {"Resource": self._arn()}
-        heartbeat = self._heartbeat_seconds()
-        beats = {} if heartbeat is None else {"HeartbeatSeconds": heartbeat}
-        return {**super()._fields(), **resource, **beats}
+        resource, arn = self._found()
+        timeout = self._timeout_seconds(resource)
+        heartbeat = self._heartbeat_seconds(resource, timeout)
+        fields = {"Resource": arn, "TimeoutSeconds": timeout, "HeartbeatSeconds": heartbeat}
+        return {**super()._fields(), **{name: value for name, value in fields.items() if value is not None}}
 
-    def _arn(self) -> str:
-        arn = self.resource if isinstance(self.resource, str) else getattr(self.resource, "arn", None)
+    def _found(self) -> tuple[Any, str]:
+        resource = self.resource
+        arn = resource if isinstance(resource, str) else getattr(resource, "arn", None)
+        sfn = getattr(getattr(resource, "app", None), "sfn", None) if arn is None else None
+        if sfn is not None:
+            # A Celery task: its app knows the activity.
+            resource = sfn.resource(resource)
+            arn = resource.arn
         if not isinstance(arn, str):
             raise WrongType(f"state {self.name!r}: a resource is an ARN or has an arn, unlike {self.resource!r}")
-        return arn
+        return resource, arn
 
-    def _heartbeat_seconds(self) -> int | str | None:
+    def _timeout_seconds(self, resource: Any) -> int | str | None:
+        if self.timeout is not MISSING:
+            return self.timeout
+        return None if self.timeout_path is not MISSING else _seconds(resource, "timeout_seconds")
+
+    def _heartbeat_seconds(self, resource: Any, timeout: int | str | None) -> int | str | None:
         if self.heartbeat is not MISSING:
             return self.heartbeat
-        if self.heartbeat_path is not MISSING or isinstance(self.resource, str):
+        if self.heartbeat_path is not MISSING:
             return None
-        seconds = _seconds(self.resource, "heartbeat_seconds")
-        if seconds is None and (between := _seconds(self.resource, "heartbeat")) is not None:
+        seconds = _seconds(resource, "heartbeat_seconds")
+        if seconds is None and (between := _seconds(resource, "heartbeat")) is not None:
             seconds = between + self.SPARE_HEARTBEAT
-        if seconds is None or not isinstance(self.timeout, int):
-            return seconds
-        return min(seconds, self.timeout - 1) or None
+        # AWS wants it below the timeout. Lowered to fit, it would fail a worker that beats as often as was agreed.
+        return None if seconds is not None and isinstance(timeout, int) and timeout <= seconds else seconds
 
 
 def _seconds(resource: object, attribute: str) -> int | None:
