@@ -177,7 +177,7 @@ class CLI:
         if not args.wait:
             print(execution.name)
             return
-        execution.wait()
+        execution.wait(raise_on_failure=True)
         print(json.dumps(execution.output))
 
     def _executions(self, args: argparse.Namespace) -> None:

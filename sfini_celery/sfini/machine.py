@@ -100,8 +100,27 @@ class StateMachine(asl.StateMachine):
         self.session.control.delete_state_machine(self.arn)
         _log.info("sfini_machine_deregistered %s", self.arn)
 
-    def start_execution(self, execution_input: Any = None) -> Execution:
-        raise NotImplementedError
+    def start_execution(self, execution_input: Any = MISSING, *, name: str | None = None) -> Execution:
+        """Start an execution.
+
+        Parameters:
+            execution_input: what the first state gets, any JSON; ``{}`` without it
+            name: the execution's name: with the same name and input, a second call finds the execution that the first
+                one started. Made of the machine's name, the time and chance without it
+
+        Raises:
+            NotFound: the state machine is not registered
+            InvalidInput: the input is not JSON
+            AlreadyExists: the name was used with another input, or has ended
+        """
+        from sfini_celery.aws import execution_name
+        from sfini_celery.execution import Execution
+
+        given = () if execution_input is MISSING else (execution_input,)
+        name = execution_name(self.name) if name is None else name
+        execution = Execution(name, self.arn, *given, control=self.session.control).start()
+        _log.info("sfini_execution_started %s", execution.arn)
+        return execution
 
     def list_executions(self, status: str | None = None) -> list[Execution]:
         """The executions of this state machine, newest first.
@@ -112,7 +131,11 @@ class StateMachine(asl.StateMachine):
         Raises:
             NotFound: the state machine is not registered
         """
-        raise NotImplementedError
+        from sfini_celery.execution import Execution
+
+        control = self.session.control
+        items = control.list_executions(self.arn, status=status)
+        return [Execution.from_list_item(item, control=control) for item in items]
 
 
 def construct_state_machine(

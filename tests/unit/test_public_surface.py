@@ -106,5 +106,6 @@ print(*sys.modules)
 
 
 def test_importing_the_package_takes_under_fifty_milliseconds() -> None:
-    code = "import time; t = time.perf_counter(); import sfini_celery; print(time.perf_counter() - t)"
-    assert min(float(_run(code)) for _ in range(3)) < 0.05
+    # Of processor time: a busy machine must not fail this.
+    code = "import time; t = time.process_time(); import sfini_celery; print(time.process_time() - t)"
+    assert min(float(_run(code)) for _ in range(5)) < 0.05
