@@ -66,7 +66,7 @@ class Workflow:
         return definition
 
     def register(self, role_arn: str | None = None) -> None:
-        """Create or update the app's activities and this state machine.
+        """Create or update this state machine, and the activities of the app that are missing.
 
         Parameters:
             role_arn: IAM role the machine runs under; the setting ``sfn_role_arn`` without it
@@ -75,11 +75,21 @@ class Workflow:
             ConfigurationError: there is no role
             ServiceError: AWS refused; the error tells what was done before it
         """
-        raise NotImplementedError
+        from sfini_celery.deploy import Machine, apply, make_plan
+
+        plan = make_plan(
+            self._sfn.control,
+            activities=self._sfn.activities.names(),
+            machines=[Machine(self.full_name, self.definition())],
+            role_arn=role_arn or self._sfn.settings.role_arn,
+        )
+        apply(plan, self._sfn.control)
 
     def deregister(self) -> None:
         """Delete the state machine; running executions go on to their end. The activities stay: others may use them."""
-        self._sfn.control.delete_state_machine(self.arn)
+        from sfini_celery.deploy import deregister
+
+        deregister(self._sfn.control, machines=[self.full_name])
 
     def start(self, input: Any = None, *, name: str | None = None) -> Execution:
         """Start an execution.
@@ -90,10 +100,15 @@ class Workflow:
                 from the workflow's name and the time without it
         Raises:
             NotFound: the workflow is not registered
-            AlreadyExists: the name was used with another input
+            AlreadyExists: the name was used with another input, or by an execution that has ended
+            InvalidInput: the input is not JSON
         """
+        from sfini_celery.aws import execution_name
+        from sfini_celery.execution import Execution
 
-        raise NotImplementedError
+        value = {} if input is None else input
+        made = name or execution_name(self.full_name)
+        return Execution(made, self.arn, value, control=self._sfn.control).start()
 
     def executions(self, status: str | None = None) -> Iterator[Execution]:
         """The executions of this workflow, newest first.
@@ -101,7 +116,10 @@ class Workflow:
         Parameters:
             status: only those RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED
         """
-        raise NotImplementedError
+        from sfini_celery.execution import Execution
+
+        for item in self._sfn.control.list_executions(self.arn, status=status):
+            yield Execution.from_list_item(item, control=self._sfn.control)
 
     def __repr__(self) -> str:
         return f"<Workflow {self.name!r}>"
