@@ -7,6 +7,7 @@ lacks one of them.
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,7 +27,7 @@ __all__ = ["translated"]
 
 # What botocore raises before anything went over the wire.
 _NEVER_SENT = {"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"}
-_MAYBE_SENT = {"HTTPClientError", "ConnectionError", "IncompleteReadError", "ChecksumError", "ResponseParserError"}
+_MAYBE_SENT = {"HTTPClientError", "ConnectionError", "IncompleteReadError", "ChecksumError"}
 _NO_CREDENTIALS = {
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -86,7 +87,19 @@ def _translate(exc: Exception, operation: str, endpoint: Callable[[], str]) -> S
             f"{without_secrets(str(exc))}: an endpoint is a URL such as http://127.0.0.1:8083; "
             "see AWS_ENDPOINT_URL, sfn_endpoint_url or --endpoint-url"
         )
+    if _raised_in(exc) == "botocore.parsers":
+        # JSON, but of another shape than botocore reads: it stumbles with whatever Python says then
+        return _stranger(operation, endpoint, "its answer is not one of AWS's")
     return None
+
+
+def _raised_in(exc: Exception) -> str:
+    frames = [frame for frame, _ in traceback.walk_tb(exc.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__", "")) if frames else ""
+
+
+def _stranger(operation: str, endpoint: Callable[[], str], why: str) -> Unreachable:
+    return Unreachable(operation, without_secrets(endpoint()), f"{why}; is the endpoint right?", sent=True)
 
 
 def _refusal(exc: Any, operation: str, endpoint: Callable[[], str]) -> SfiniError:
@@ -96,8 +109,7 @@ def _refusal(exc: Any, operation: str, endpoint: Callable[[], str]) -> SfiniErro
     operation = getattr(exc, "operation_name", None) or operation
     if not code or code == str(status):
         # botocore puts the HTTP status there when the answer has no error of AWS's
-        detail = f"it answers with HTTP status {status} and not as AWS does; is the endpoint right?"
-        return Unreachable(operation, without_secrets(endpoint()), detail, sent=True)
+        return _stranger(operation, endpoint, f"it answers with HTTP status {status} and not as AWS does")
     if code == "InvalidToken" and not operation.startswith("SendTask"):
         # here it is a page's token, not a task's
         return ServiceError(operation, code, detail, status)
