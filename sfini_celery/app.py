@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import celery
+from celery.app.task import Context
 from celery.local import PromiseProxy, Proxy
 
 from sfini_celery.activity import Activity, ActivityRegistry, InputConvention, Parameters, activity_name
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 __all__ = ["ActivityResource", "SfiniCelery", "StepFunctions"]
 
 BRIDGE_STEP = "sfini_celery.worker.bootstep:Bridge"
+
+if not hasattr(Context, "sfn"):
+    # ``self.request.sfn`` is the Position in an activity task, None in the same task called any other way. What Context
+    # knows by name, Celery also keeps out of ``self.request.headers``, which users hand on to other tasks.
+    Context.sfn = None
 
 
 @dataclass(frozen=True)

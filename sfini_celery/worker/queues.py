@@ -1,0 +1,95 @@
+"""Which activities a worker polls: those whose task routes to a queue that it consumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from celery.utils.log import get_logger
+
+from sfini_celery.activity import Activity
+
+__all__ = ["Polled", "polled_activities", "queue_of"]
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Polled:
+    """An activity in AWS that this worker polls.
+
+    Attributes:
+        name: its name there, with ``@queue`` where it is one of the declared queues
+        serving: the activities behind the name; several when tasks share it
+        queue: the Celery queue that stands for
+        polls: open polls at most
+        heartbeat: HeartbeatSeconds
+    """
+
+    name: str
+    serving: tuple[Activity, ...]
+    queue: str
+    polls: int
+    heartbeat: float
+
+
+def polled_activities(app: Any, activities: Iterable[Activity], *, polls: int) -> list[Polled]:
+    """What a worker of ``app`` polls, sorted by name.
+
+    Without ``-Q`` that is all of them, save those routed to a queue that ``-X`` excludes.
+
+    Parameters:
+        app: the Celery app, its queues selected already
+        activities: the app's activities
+        polls: open polls per activity that names no number of its own
+    """
+    served: dict[str, list[tuple[Activity, str]]] = {}
+    for activity in activities:
+        served.setdefault(activity.name, []).append((activity, queue_of(app, activity.task)))
+        for queue in activity.queues:
+            served.setdefault(f"{activity.name}@{queue}", []).append((activity, queue))
+    return [
+        Polled(
+            name,
+            tuple(activity for activity, _ in serving),
+            serving[0][1],
+            serving[0][0].polls or polls,
+            float(serving[0][0].heartbeat),
+        )
+        for name, serving in sorted(served.items())
+        if any(_consumes(app, queue) for _, queue in serving)
+    ]
+
+
+def queue_of(app: Any, task_name: str) -> str:
+    """The queue that a task goes to when it is called without saying where."""
+    task = app.tasks[task_name]
+    own = {name: getattr(task, name, None) for name in ("queue", "exchange", "routing_key")}
+    options = {name: value for name, value in own.items() if value is not None}
+    try:
+        route = app.amqp.router.route(options, task_name, task_type=task)
+    except Exception as exc:  # a router is the user's function, and may want arguments to look at
+        logger.warning("sfini_route_unknown: the router failed for %s without arguments: %r", task_name, exc)
+        route = {}
+    queue = route.get("queue")
+    if queue is not None:
+        return str(getattr(queue, "name", queue))
+    exchange, key = getattr(route.get("exchange"), "name", route.get("exchange")), route.get("routing_key")
+    for name, declared in app.amqp.queues.items():
+        if key is not None and declared.routing_key == key and exchange in (None, declared.exchange.name):
+            return str(name)
+    return str(app.conf.task_default_queue)
+
+
+def _consumes(app: Any, queue: str) -> bool:
+    queues = app.amqp.queues
+    if queue in queues.consume_from:
+        return True
+    return queues._consume_from is None and queue not in _declared(app)
+
+
+def _declared(app: Any) -> set[str]:
+    """Queues that the app itself names, so that one of them not being consumed was meant (``-X``)."""
+    names = {getattr(queue, "name", queue) for queue in app.conf.task_queues or ()}
+    return {str(name) for name in names} | {str(app.conf.task_default_queue)}
