@@ -1,4 +1,4 @@
-"""Data in states: paths, payload templates, intrinsic functions, choice rules and JSON text.
+"""Data in states: paths, payload templates, intrinsic functions, choice rules, JSONata and JSON text.
 
 Pure functions over JSON values: no input or output, no clock, no asyncio. Values are never changed in place.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .choice import matches
 from .errors import DataError, PathNotFound, StateError
+from .jsonata import States, evaluate_jsonata, is_expression, render_jsonata
 from .jsontext import dumps, loads
 from .paths import MISSING, Missing, Scope, apply_input_path, apply_output_path, get_path, is_present, put_path
 from .templates import evaluate, render
@@ -17,6 +18,7 @@ __all__ = [
     "MISSING",
     "Missing",
     "Scope",
+    "States",
     # reading and writing data
     "apply_input_path",
     "apply_output_path",
@@ -27,6 +29,10 @@ __all__ = [
     "evaluate",
     "matches",
     "render",
+    # JSONata
+    "evaluate_jsonata",
+    "is_expression",
+    "render_jsonata",
     # text
     "dumps",
     "loads",

@@ -50,8 +50,9 @@ def test_anything_else_is_refused(text: str) -> None:
         parse_timestamp(text)
 
 
-@given(st.datetimes(timezones=st.timezones() | st.integers(-1439, 1439).map(lambda m: timezone(timedelta(minutes=m)))))
+_offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@given(st.datetimes(timezones=_offsets))
 def test_what_python_writes_is_read_back(moment: datetime) -> None:
-    offset = moment.utcoffset() or timedelta()
-    if offset.total_seconds() % 60 == 0:
-        assert parse_timestamp(moment.isoformat()) == moment
+    assert parse_timestamp(moment.isoformat()) == moment
