@@ -308,7 +308,7 @@ def _below(timeout: int | None, heartbeat: int) -> int:
 def _queue_names(queues: object) -> tuple[str, ...]:
     if isinstance(queues, str):
         raise ConfigurationError(f"queues must be a list of names, not the text {queues!r}")
-    return tuple(str(getattr(queue, "name", queue)) for queue in queues)  # type: ignore[attr-defined]
+    return tuple(str(getattr(queue, "name", queue)) for queue in queues)
 
 
 def _pending(target: Any) -> tuple[Callable[..., Any], Mapping[str, Any]] | None:
