@@ -305,7 +305,7 @@ def _below(timeout: int | None, heartbeat: int) -> int:
     return heartbeat if timeout is None else max(min(heartbeat, timeout - 1), 1)
 
 
-def _queue_names(queues: object) -> tuple[str, ...]:
+def _queue_names(queues: Any) -> tuple[str, ...]:
     if isinstance(queues, str):
         raise ConfigurationError(f"queues must be a list of names, not the text {queues!r}")
     return tuple(str(getattr(queue, "name", queue)) for queue in queues)
@@ -319,7 +319,7 @@ def _pending(target: Any) -> tuple[Callable[..., Any], Mapping[str, Any]] | None
     return arguments[0], object.__getattribute__(target, "_Proxy__kwargs")
 
 
-class SfiniCelery(celery.Celery):  # type: ignore[misc]
+class SfiniCelery(celery.Celery):
     """A Celery app whose tasks can be Step Functions activities.
 
     Takes what :class:`celery.Celery` takes. Without any broker configured it uses a private folder of this machine as

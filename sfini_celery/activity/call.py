@@ -202,8 +202,10 @@ def _read_envelope(text: str, serving: Sequence[Activity]) -> Call:
         raise InvalidInput(f"activity {name!r} does not serve a task {task!r}")
     literal = _member(envelope, "json", str, None, name)
     if literal is None:
-        args = _with_references(_member(envelope, "args", list, [], name))
-        kwargs = _with_references(_member(envelope, "kwargs", dict, {}, name))
+        args = _member(envelope, "args", list, [], name)
+        kwargs = _member(envelope, "kwargs", dict, {}, name)
+        if envelope.get("refs"):
+            args, kwargs = _with_references(args), _with_references(kwargs)
     else:  # literals that AWS would have evaluated
         try:
             values = kombu_json.loads(literal)

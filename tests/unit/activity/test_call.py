@@ -54,7 +54,8 @@ def envelope(**members: Any) -> dict[str, Any]:
         ({"start": None, "args": [1]}, (1,), {}),
         ({"args": None, "kwargs": None}, (), {}),
         ({"json": '{"args": [{"a.$": 1}], "kwargs": {"y": {"sfini.ref": 2}}}'}, ({"a.$": 1},), {"y": {"sfini.ref": 2}}),
-        ({"args": [{"sfini.ref": 5}, {"a": [{"sfini.ref": None}]}]}, (5, {"a": [None]}), {}),
+        ({"refs": True, "args": [{"sfini.ref": 5}, {"a": [{"sfini.ref": None}]}]}, (5, {"a": [None]}), {}),
+        ({"args": [{"sfini.ref": 5}]}, ({"sfini.ref": 5},), {}),
     ],
 )
 def test_envelope_is_unfolded_as_celery_would_call(members: dict[str, Any], args: tuple, kwargs: dict) -> None:

@@ -1,0 +1,70 @@
+"""A fragment: where a part of a machine starts, and its open ends.
+
+Compiling returns fragments, so that chains, groups and choices compose without special cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sfini_celery.asl import MISSING, State, StateMachine, construct_state_machine
+from sfini_celery.compiler.frame import Frame, Previous
+
+__all__ = ["End", "Fragment", "close", "joined", "state_end"]
+
+
+@dataclass(frozen=True)
+class End:
+    """An open end: what to do when a state follows, and when none does.
+
+    Attributes:
+        connect: called with the state that follows
+        finish: called with the JSONPath of the result, which the last state of a Map's body must put out alone
+    """
+
+    connect: Callable[[State], Any]
+    finish: Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A part of a machine.
+
+    Attributes:
+        start: its first state
+        ends: its open ends
+        after: what the next step follows: the same as this one did, after a mere wait
+    """
+
+    start: State
+    ends: tuple[End, ...]
+    after: Previous = Previous.RESULT
+
+
+def state_end(state: Any) -> End:
+    """The end of a state that another one can follow."""
+
+    def finish(result: str) -> None:
+        if getattr(state, "result_path", None) == result:
+            state.result_path = MISSING  # the result alone, and no longer beside what the item carried
+        elif result != "$":
+            state.output_path = result
+
+    return End(state.goes_to, finish)
+
+
+def joined(first: Fragment, second: Fragment) -> Fragment:
+    """One fragment after the other."""
+    for end in first.ends:
+        end.connect(second.start)
+    return Fragment(first.start, second.ends, second.after)
+
+
+def close(fragment: Fragment, frame: Frame, name: str, **fields: Any) -> StateMachine:
+    """The machine of a fragment: a branch, a Map's body, or the whole."""
+    for end in fragment.ends:
+        end.finish(frame.value(fragment.after) if frame.kept or fragment.after is Previous.START else "$")
+    machine: StateMachine = construct_state_machine(name, fragment.start, **fields)
+    return machine
