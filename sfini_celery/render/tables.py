@@ -69,8 +69,9 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[object]], *, 
         multiply       13
     """
     heads = [Column(column) if isinstance(column, str) else column for column in columns]
+    titles = [printable(head.title) for head in heads]
     cells = [[_cell(value, head) for value, head in zip(row, heads, strict=True)] for row in rows]
-    widths = [max([_width(head.title), *(_width(row[place]) for row in cells)]) for place, head in enumerate(heads)]
+    widths = [max([_width(title), *(_width(row[place]) for row in cells)]) for place, title in enumerate(titles)]
 
     def line(texts: Sequence[str], styles: Sequence[str | None]) -> str:
         parts = []
@@ -80,7 +81,7 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[object]], *, 
             parts.append(space + shown if head.right else shown + space)
         return _GAP.join(parts).rstrip()
 
-    lines = [line([head.title for head in heads], ["bold"] * len(heads))]
+    lines = [line(titles, ["bold"] * len(heads))]
     lines += [
         line(row, [head.styles.get(text.strip()) for text, head in zip(row, heads, strict=True)]) for row in cells
     ]
