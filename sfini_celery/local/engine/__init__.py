@@ -5,7 +5,7 @@ from sfini_celery.local.engine.engine import Engine, run_definition
 from sfini_celery.local.engine.execution import Execution, Revision, Status
 from sfini_celery.local.engine.failure import Failure
 from sfini_celery.local.engine.history import LONGEST_HISTORY, Event, History
-from sfini_celery.local.engine.integrations import Integration, Integrations, Resource, TaskCall
+from sfini_celery.local.engine.integrations import Integration, Integrations, Resource, TaskCall, read_resource
 from sfini_celery.local.engine.payload import LARGEST_PAYLOAD, Payload, is_too_large
 from sfini_celery.local.engine.ticket import InvalidToken, Ticket, TokenClosed
 
@@ -30,6 +30,7 @@ __all__ = [
     "TaskCall",
     "Ticket",
     "TokenClosed",
+    "read_resource",
     # data
     "LARGEST_PAYLOAD",
     "Payload",

@@ -20,7 +20,9 @@ __all__ = ["Integration", "Integrations", "Resource", "TaskCall", "read_resource
 
 _ACTIVITY = re.compile(r"arn:[^:]+:states:[^:]+:[^:]+:activity:.+")
 _LAMBDA = re.compile(r"arn:[^:]+:lambda:[^:]*:[^:]*:function:.+")
-_SERVICE = re.compile(r"arn:[^:]+:states:[^:]*:[^:]*:(?P<type>.+):(?P<action>[^:.]+)(?P<pattern>\..+)?")
+_SERVICE = re.compile(
+    r"arn:[^:]+:states:[^:]*:[^:]*:(?P<type>(?:aws-sdk:)?[^:.]+):(?P<action>[^:.]+)(?P<pattern>\..+)?"
+)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ async def _run_state(frame: Frame, name: str, state: Mapping[str, Any], input: P
     visit = Visit(frame, name, state, input)
     visit.entered = frame.record(f"{type}StateEntered", name, input)
     frame.state = type
-    outcome = await _outcome(visit, WORK[type])
+    outcome = await _outcome(visit, _work(visit))
     assigned = outcome.assigned
     texts = {variable: dumps(value) for variable, value in assigned.items()} if assigned else None
     frame.record(f"{type}StateExited", name, outcome.output, texts)
@@ -79,6 +79,17 @@ async def _run_state(frame: Frame, name: str, state: Mapping[str, Any], input: P
     if assigned:
         frame.variables.update(assigned)
     return outcome.output, outcome.next
+
+
+def _work(visit: Visit) -> Work:
+    default = visit.frame.execution.revision.definition.get("QueryLanguage", "JSONPath")
+    if visit.state.get("QueryLanguage", default) == "JSONPath":
+        return WORK[visit.state["Type"]]
+    return _refuse_jsonata
+
+
+async def _refuse_jsonata(visit: Visit) -> Outcome:
+    raise Failure(RUNTIME, f"The state '{visit.name}' is written in JSONata, which this server does not run.")
 
 
 async def _outcome(visit: Visit, work: Work) -> Outcome:

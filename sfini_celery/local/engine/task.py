@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from sfini_celery.local.data import StateError, render
+from sfini_celery.local.data import StateError, dumps, render
 from sfini_celery.local.engine.failure import RUNTIME, Failure
 from sfini_celery.local.engine.integrations import Integration, Resource, TaskCall, read_resource
 from sfini_celery.local.engine.payload import Payload
@@ -107,6 +107,11 @@ async def _run_integration(visit: Visit, resource: Resource) -> Outcome:
 async def _call(integration: Integration, call: TaskCall, ticket: Ticket, *, is_callback: bool) -> None:
     try:
         result = _payload(await integration(call))
+        if is_callback:
+            ticket.record("Submitted", result)
+            ticket.release()
+        else:
+            ticket.succeed(result)
     except StateError as error:
         ticket.release(drop=True)
         ticket.fail(error.error, error.cause)
@@ -114,12 +119,6 @@ async def _call(integration: Integration, call: TaskCall, ticket: Ticket, *, is_
         log.exception("local.integration_crashed resource=%s state=%s", call.resource.arn, call.state)
         ticket.release(drop=True)
         ticket.fail(RUNTIME, f"The integration for '{call.resource.arn}' crashed; this server's log has the traceback.")
-    else:
-        if is_callback:
-            ticket.record("Submitted", result)
-            ticket.release()
-        else:
-            ticket.succeed(result)
 
 
 async def _wait(visit: Visit, ticket: Ticket) -> Payload:
@@ -147,4 +146,5 @@ def _credentials(visit: Visit, effective: Payload) -> dict[str, Any] | None:
 
 
 def _payload(result: Any) -> Payload:
-    return result if isinstance(result, Payload) else Payload(value=result)
+    # With the text at hand at once, a result that is not JSON is found here and not in the next state.
+    return result if isinstance(result, Payload) else Payload(dumps(result), result)
