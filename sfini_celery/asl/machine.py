@@ -200,9 +200,9 @@ class StateMachine:
         """What AWS would say about this machine, its name included; see :func:`lint`.
 
         Raises:
-            DefinitionError: as :meth:`to_dict`
+            DefinitionError: as :meth:`to_json`
         """
-        return lint(self.to_dict(), name=self.name)
+        return lint(self.to_json(), name=self.name)
 
     def check(self) -> None:
         """Raise DefinitionError, with the findings, if AWS would refuse this machine."""

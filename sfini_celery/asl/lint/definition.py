@@ -56,7 +56,7 @@ def _name(name: object, at: Spot) -> None:
 
 
 def _definition(definition: object, at: Spot) -> None:
-    value = definition
+    value, text = definition, definition
     if isinstance(definition, str):
         document = read_json(definition)
         if document.problem:
@@ -68,8 +68,19 @@ def _definition(definition: object, at: Spot) -> None:
     if not isinstance(value, Mapping):
         at.error("NOT_AN_OBJECT", f"must be an object, not {kind_of(value)}")
         return
-    text = definition if isinstance(definition, str) else json.dumps(value, ensure_ascii=False, default=str)
+    if not isinstance(text, str):
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_as_dict)
+        except (TypeError, ValueError) as error:
+            at.error("NOT_JSON", f"cannot be written as JSON: {error}")
+            return
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > LARGEST:
         at.error("TOO_LARGE", f"is {size:,} bytes of UTF-8, AWS allows {LARGEST:,}")
     check_machine(value, at)
+
+
+def _as_dict(value: object) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{value!r} is not JSON")
