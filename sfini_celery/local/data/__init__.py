@@ -6,7 +6,7 @@ Pure functions over JSON values: no input or output, no clock, no asyncio. Value
 from __future__ import annotations
 
 from .choice import matches
-from .errors import DataError, PathNotFound, StateError
+from .errors import DataError, PathNotFound, QueryError, StateError
 from .jsonata import States, evaluate_jsonata, is_expression, render_jsonata
 from .jsontext import dumps, loads
 from .paths import MISSING, Missing, Scope, apply_input_path, apply_output_path, get_path, is_present, put_path
@@ -40,5 +40,6 @@ __all__ = [
     # what goes wrong
     "DataError",
     "PathNotFound",
+    "QueryError",
     "StateError",
 ]

@@ -2,7 +2,8 @@
 
     StateError                an error with a name a Retry or Catch can match, and a cause
     `-- DataError             the data of a state could not be worked on
-        `-- PathNotFound      a path that finds nothing
+        |-- PathNotFound      a path that finds nothing
+        `-- QueryError        a field in JSONata gives nothing, or what its state cannot use
 
 A :class:`DataError`'s cause is AWS's sentence about the data alone: whoever runs the state puts in front of it which
 state that was (``An error occurred while executing the state 'X' (entered at the event id #2). ``).
@@ -42,3 +43,15 @@ class PathNotFound(DataError):
     def __init__(self, path: str, why: str) -> None:
         super().__init__("States.Runtime", f"Invalid path '{path}' : {why}")
         self.path, self.why = path, why
+
+
+class QueryError(DataError):
+    """A field in JSONata that fails, gives nothing, or gives what its state cannot use.
+
+    Attributes:
+        location: the field, as in ``Output/total``; None where it is the state's input
+    """
+
+    def __init__(self, cause: str, location: str | None = None) -> None:
+        super().__init__("States.QueryEvaluationError", cause)
+        self.location = location

@@ -16,11 +16,10 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from .errors import DataError
+from .errors import DataError, QueryError
 from .functions import FUNCTIONS, FunctionError
 from .jsontext import dumps, loads
 
-QUERY_ERROR: Final = "States.QueryEvaluationError"
 LONGEST: Final = 5.0
 """Seconds that an expression may take, on the machine's clock."""
 _DEEPEST = 3_000  # Python frames, some twenty to a call in JSONata: more may not fit on a thread's stack
@@ -60,7 +59,8 @@ def evaluate_jsonata(value: str, seen: States, *, field: str, expected: str | No
         a JSON value
 
     Raises:
-        DataError: ``States.QueryEvaluationError``: it fails, finds nothing, or gives what is not JSON or not expected
+        QueryError: it fails, finds nothing, or gives what is not JSON or not expected
+        DataError: the extra is not installed
 
     Example:
         >>> evaluate_jsonata("{% $states.input.a + 1 %}", States({"input": {"a": 2}}), field="Output")
@@ -78,7 +78,7 @@ def render_jsonata(template: Any, seen: States, *, field: str) -> Any:
     """Fill in a template: every text in ``{% %}``, at any depth, becomes what it evaluates to; all else stays.
 
     Raises:
-        DataError: as :func:`evaluate_jsonata`
+        QueryError, DataError: as :func:`evaluate_jsonata`
     """
     if isinstance(template, dict):
         return {key: render_jsonata(item, seen, field=f"{field}/{key}") for key, item in template.items()}
@@ -102,9 +102,9 @@ class _Expression:
     text: str
     field: str
 
-    def failed(self, why: str) -> DataError:
+    def failed(self, why: str) -> QueryError:
         cause = f"The JSONata expression '{self.text}' specified for the field '{self.field}' {why}"
-        return DataError(QUERY_ERROR, cause)
+        return QueryError(cause, self.field)
 
     def evaluate(self, seen: States) -> Any:
         library = _library()

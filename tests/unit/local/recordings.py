@@ -45,7 +45,7 @@ class Outcomes:
     """Gives every task the outcome that it had on AWS."""
 
     def __init__(self, case: Case) -> None:
-        self._left = [_with_result(outcome, case) for outcome in case["task_outcomes"]]
+        self._left = [_with_result(outcome, at, case) for at, outcome in enumerate(case["task_outcomes"])]
         self._case = case
 
     def take(self, state: str, parameters: Any) -> Any:
@@ -102,12 +102,12 @@ class Outcomes:
         return next((details["workerName"] for details in started if "workerName" in details), None)
 
 
-def _with_result(outcome: Any, case: Case) -> Any:
+def _with_result(outcome: Any, at: int, case: Case) -> Any:
     if outcome["result"] is not None:
         return outcome
-    # Events inside a Parallel were sorted, so that the failure may stand before the task that failed.
-    failed = next(event["taskFailedEventDetails"] for event in case["events"] if event["type"] == "TaskFailed")
-    return {**outcome, "result": {**failed, "type": "TaskFailed"}}
+    # Events inside a Parallel were sorted, so that a failure may stand before the task that failed.
+    failed = [event["taskFailedEventDetails"] for event in case["events"] if event["type"] == "TaskFailed"]
+    return {**outcome, "result": {**failed[at], "type": "TaskFailed"}}
 
 
 def _payload(recorded: Any) -> Payload:
@@ -234,13 +234,18 @@ _PARALLEL_ENDS = {"ParallelStateSucceeded", "ParallelStateAborted", "ParallelSta
 
 
 def without_order_in_parallel(events: list[Event]) -> list[Event]:
-    """Events between a ParallelStateStarted and its end: sorted, their numbers wiped; of several ends, the last."""
+    """Events between a ParallelStateStarted and its end: sorted, their numbers wiped; of several ends, the last.
+
+    What was recorded so stays the same but for the order of the sorted events, which is this function's own.
+    """
     kept: list[Event] = []
     start: int | None = None
     for at, event in enumerate(events):
         if event["type"] in _PARALLEL_ENDS:
             if start is not None:
-                kept[start:] = sorted(kept[start:], key=json.dumps)
+                kept[start:] = sorted(
+                    kept[start:], key=lambda event: (event["type"], json.dumps(event, sort_keys=True))
+                )
             following = events[at + 1]["type"] if at + 1 < len(events) else ""
             if following in _PARALLEL_ENDS:
                 continue
@@ -308,6 +313,12 @@ class Comparison:
                 return False
         self._meanings = meanings
         return True
+
+
+def recorded_history(case: Case) -> list[Event]:
+    """AWS's history of a case, to compare with :func:`history`."""
+    events: list[Event] = case["events"]
+    return without_order_in_parallel(events) if case["special_transformers"] else events
 
 
 def differences(recorded: list[Event], ours: list[Event]) -> list[str]:

@@ -37,7 +37,8 @@ def test_execution_has_the_history_that_aws_recorded(
             raise
         differences = ["it could not be run"]
     else:
-        differences = recordings.differences(recorded_case["events"], recordings.history(recorded_case, execution))
+        recorded = recordings.recorded_history(recorded_case)
+        differences = recordings.differences(recorded, recordings.history(recorded_case, execution))
     if reason is None:
         assert not differences, "\n" + "\n".join(differences[:20])
         score("as AWS recorded it")

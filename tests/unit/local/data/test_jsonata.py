@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sfini_celery.local.data import DataError, States, evaluate_jsonata, is_expression, jsonata, render_jsonata
+from sfini_celery.local.data import DataError, QueryError, States, evaluate_jsonata, is_expression, jsonata, render_jsonata
 
 pytest.importorskip("jsonata", reason="the extra jsonata is not installed")
 
@@ -90,9 +90,9 @@ def test_expression_gives_what_aws_gives(expression: str, result: Any) -> None:
     ],
 )
 def test_failing_expression_is_named_with_its_field_and_the_reason(expression: str, why: str) -> None:
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(QueryError) as caught:
         evaluate_jsonata(f"{{% {expression} %}}", SEEN, field="Output/x")
-    assert caught.value.error == "States.QueryEvaluationError"
+    assert (caught.value.error, caught.value.location) == ("States.QueryEvaluationError", "Output/x")
     begin = f"The JSONata expression '{expression.strip()}' specified for the field 'Output/x' {why}"
     assert str(caught.value.cause).startswith(begin)
 
