@@ -72,7 +72,7 @@ def timeline_table(visits: Iterable[StateVisit], *, now: datetime | None = None,
 
 
 def _nested(visits: Sequence[StateVisit]) -> Iterable[StateVisit]:
-    """What is inside follows what it is in, lane by lane (an iteration, a branch), though AWS runs them side by side."""
+    """What is inside follows what it is in, lane by lane (an iteration, a branch), as AWS ran them side by side."""
     lanes: dict[tuple[int | None, tuple[int, ...], str], int] = {}
     keys: dict[int | None, tuple[int, ...]] = {None: ()}
     for visit in visits:
