@@ -17,13 +17,8 @@ JSONATA = "JSONata is not built yet"
 
 NOT_YET: dict[str, Callable[[dict[str, Any]], bool]] = {
     DISTRIBUTED: lambda case: "map-distributed" in case["features"],
-    JSONATA: lambda case: '"JSONata"' in case["definition_text"] and not case["id"].endswith(_WITHOUT_EVALUATION),
+    JSONATA: lambda case: '"JSONata"' in case["definition_text"],
 }
-# In the query language's name only: nothing is evaluated, or it leads back to what was there.
-_WITHOUT_EVALUATION = (
-    "test_base_output_any_non_dict[JSONATA_EXPR]#get_execution_history",
-    "test_lambda_task_resource_data_flow[TASK_LAMBDA_SDK_RESOURCE_JSONPATH_TO_JSONATA]#get_execution_history",
-)
 
 
 def test_execution_has_the_history_that_aws_recorded(

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from sfini_celery.local.data import DataError, QueryError, States, evaluate_jsonata, is_expression, jsonata, render_jsonata
+from sfini_celery.local.data import (
+    DataError,
+    QueryError,
+    States,
+    evaluate_jsonata,
+    is_expression,
+    jsonata,
+    render_jsonata,
+)
 
 pytest.importorskip("jsonata", reason="the extra jsonata is not installed")
 
