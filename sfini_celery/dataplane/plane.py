@@ -131,6 +131,9 @@ class DataPlane:
         self._verify = verify
         self._proxy, self._proxy_headers = _proxy(url.scheme, proxies or {})
         self._headers = {"User-Agent": user_agent, "Content-Type": CONTENT_TYPE}
+        if url.scheme == "http" and self._proxy_headers:
+            # There is no tunnel to open: the proxy reads the login from the call itself.
+            self._headers.update(self._proxy_headers)
         self._connections = connections
         self._connect_timeout = connect_timeout
         self._poll_timeout, self._call_timeout = poll_timeout, call_timeout

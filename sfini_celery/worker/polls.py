@@ -2,8 +2,9 @@
 
 An open poll is not a slot: most of them wait for a minute and bring nothing, and counting them as slots starves the
 other activities. What counts is what they are likely to bring. An activity whose last poll brought a task at once is
-*warm*: a poll on it will bring one now, so such polls are opened only for free slots. A poll on a *cold* activity
-waits; while any slot is free every cold activity has one, and more as long as there are fewer polls than free slots.
+*warm*: more of them wait there, so a poll on it takes one, and such polls are opened only for free slots. A poll on a
+*cold* activity waits; while any slot is free every cold activity has one, and more as long as there are fewer polls
+than free slots.
 
 A poll is never cancelled: the task that was on its way would be lost until its heartbeat times out.
 """
@@ -35,10 +36,14 @@ __all__ = ["ActivityPoll", "Line", "Polls", "choose"]
 
 log = logging.getLogger(__name__)
 
-# A poll of an activity that has tasks is answered well within this; one that is still open waits for a task to come.
+# A poll of an activity that has tasks is answered within this; one that is still open waits for a task to come. It is
+# learnt from the fastest answer there was, between these two.
 PATIENCE = 1.0
+LEAST_PATIENCE = 0.1
 # Capacity may grow without anybody saying so (an autoscaler, a pool that replaced a child).
 TICK = 1.0
+# A timer that is nearer than this would only spin.
+MOMENT = 0.001
 HALF_LIFE = 30.0
 # How long a cut number of polls is kept before one more is tried.
 LIMIT_REST = 300.0
@@ -80,18 +85,18 @@ class Line:
         self._hot = False
         self._score = 0.0
 
-    def warm(self, now: float) -> bool:
+    def warm(self, now: float, patience: float = PATIENCE) -> bool:
         """Whether a poll opened now would bring a task at once, as far as one can tell."""
         # The dict keeps the order of opening: its first is the oldest.
-        return self._hot and now - next(iter(self.open.values()), now) <= PATIENCE
+        return self._hot and now - next(iter(self.open.values()), now) <= patience
 
     def score(self, now: float) -> float:
         """How many tasks it brought lately."""
         return float(self._score * 0.5 ** ((now - self.last_hit) / HALF_LIFE))
 
-    def hit(self, now: float) -> None:
-        """A poll brought a task."""
-        self._score, self.last_hit, self._hot = self.score(now) + 1, now, True
+    def hit(self, now: float, *, at_once: bool = True) -> None:
+        """A poll brought a task, that had waited for it or that the task had waited for."""
+        self._score, self.last_hit, self._hot = self.score(now) + 1, now, at_once
         self.taken += 1
 
     def empty(self) -> None:
@@ -109,18 +114,19 @@ class Line:
         return self.limit
 
 
-def choose(lines: Iterable[Line], *, free: int, now: float) -> Line | None:
+def choose(lines: Iterable[Line], *, free: int, now: float, patience: float = PATIENCE) -> Line | None:
     """The activity that most deserves one more poll, or None: a pure decision.
 
     Parameters:
         lines: all of them, the paused and the failing too
         free: slots that are free
         now: seconds
+        patience: seconds within which a poll brings a task that is there
     """
     if free <= 0:
         return None
     lines = list(lines)
-    warm = {id(line) for line in lines if line.warm(now)}
+    warm = {id(line) for line in lines if line.warm(now, patience)}
     imminent = sum(len(line.open) for line in lines if id(line) in warm)
     total = sum(len(line.open) for line in lines)
     best: Line | None = None
@@ -196,6 +202,7 @@ class Polls:
         self._asking: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.stopped = False
+        self.patience = PATIENCE
 
     @property
     def open(self) -> int:
@@ -247,18 +254,19 @@ class Polls:
         if now < self._not_before:
             return self._not_before - now
         free = self._capacity()
-        while (line := choose(self.lines.values(), free=free, now=now)) is not None:
+        while (line := choose(self.lines.values(), free=free, now=now, patience=self.patience)) is not None:
             if not self._bucket.take(now):
-                return min(TICK, self._bucket.wait(now))
-            task = asyncio.ensure_future(self._poll(line))
-            line.open[task] = now
+                return min(TICK, max(MOMENT, self._bucket.wait(now)))
+            poll = object()
+            line.open[poll] = now
             line.polled += 1
+            task = asyncio.ensure_future(self._poll(line, poll))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
         due = [line.not_before - now for line in self.lines.values() if line.not_before > now]
         return min([TICK, *due])
 
-    async def _poll(self, line: Line) -> None:
+    async def _poll(self, line: Line, poll: object) -> None:
         try:
             task = await self._plane.get_activity_task(line.activity.arn, self._worker)
         except SfiniError as exc:
@@ -267,19 +275,20 @@ class Polls:
             log.exception("sfini_poll_failed activity=%s", line.activity.name)
             self._failed(line, exc, self._loop.time())
         else:
-            self._answered(line, task, self._loop.time())
+            self._answered(line, poll, task, self._loop.time())
         finally:
-            del line.open[asyncio.current_task()]
+            del line.open[poll]
             self._changed()
-            self.kick()
+        self.kick()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (exc := task.exception()) is not None:
             self._crash(exc)
 
-    def _answered(self, line: Line, task: ActivityTask | None, now: float) -> None:
+    def _answered(self, line: Line, poll: object, task: ActivityTask | None, now: float) -> None:
         self._endpoint.answered(now)
+        waited = now - line.open[poll]
         for backoff in (self._outage, line.quick, line.slow):
             backoff.reset()
         if line.last_error is not None:
@@ -289,7 +298,8 @@ class Polls:
         if task is None:
             line.empty()
             return
-        line.hit(now)
+        line.hit(now, at_once=waited <= self.patience)
+        self.patience = min(self.patience, max(LEAST_PATIENCE, 5 * waited))
         try:
             job = self._ledger.take(
                 task.token, line.activity.name, task.input, heartbeat=line.activity.heartbeat
