@@ -1,23 +1,15 @@
 """The Amazon States Language as values: states, choice rules, machines, and what AWS would say about them."""
 
-from sfini_celery.asl.fields import MISSING, RESERVED_ERRORS, error_names
-from sfini_celery.asl.lint import CODES, Finding, lint
-from sfini_celery.asl.machine import StateMachine, construct_state_machine
-from sfini_celery.asl.resources import Lambda, activity_arn, service
-from sfini_celery.asl.rules import (
-    And,
+from sfini_celery.asl.comparisons import (
     BooleanEquals,
     BooleanEqualsPath,
-    ChoiceRule,
     Comparison,
-    Condition,
     IsBoolean,
     IsNull,
     IsNumeric,
     IsPresent,
     IsString,
     IsTimestamp,
-    Not,
     NumericEquals,
     NumericEqualsPath,
     NumericGreaterThan,
@@ -28,7 +20,6 @@ from sfini_celery.asl.rules import (
     NumericLessThanEquals,
     NumericLessThanEqualsPath,
     NumericLessThanPath,
-    Or,
     StringEquals,
     StringEqualsPath,
     StringGreaterThan,
@@ -51,8 +42,14 @@ from sfini_celery.asl.rules import (
     TimestampLessThanEqualsPath,
     TimestampLessThanPath,
 )
+from sfini_celery.asl.fields import MISSING, RESERVED_ERRORS, error_names
+from sfini_celery.asl.lint import CODES, Finding, lint
+from sfini_celery.asl.machine import StateMachine, construct_state_machine
+from sfini_celery.asl.resources import Lambda, activity_arn, service
+from sfini_celery.asl.rules import And, ChoiceRule, Condition, Not, Or
 from sfini_celery.asl.state import Catcher, Retrier, State
-from sfini_celery.asl.states import Choice, Fail, Map, Parallel, Pass, Succeed, Task, Wait
+from sfini_celery.asl.states import Choice, Fail, Pass, Succeed, Wait
+from sfini_celery.asl.work import Map, Parallel, Task
 
 __all__ = [
     # machines

@@ -13,8 +13,9 @@ from sfini_celery.asl.lint import Finding, lint
 from sfini_celery.asl.reading import read_states
 from sfini_celery.asl.scopes import check_nesting, with_unique_names
 from sfini_celery.asl.state import State, Table, check_state, write
-from sfini_celery.asl.states import Choice, Fail, Map, Parallel, Pass, Succeed, Task, Wait
+from sfini_celery.asl.states import Choice, Fail, Pass, Succeed, Wait
 from sfini_celery.asl.text import read_json
+from sfini_celery.asl.work import Map, Parallel, Task
 from sfini_celery.errors import DefinitionError, DuplicateName, WrongType
 
 __all__ = ["StateMachine", "construct_state_machine"]

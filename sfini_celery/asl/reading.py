@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sfini_celery.asl.rules import ChoiceRule
 from sfini_celery.asl.state import CanFail, Catcher, HasNext, Retrier, State
-from sfini_celery.asl.states import Choice, Fail, Map, Parallel, Pass, Succeed, Task, Wait
+from sfini_celery.asl.states import Choice, Fail, Pass, Succeed, Wait
+from sfini_celery.asl.work import Map, Parallel, Task
 from sfini_celery.errors import DefinitionError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sfini_celery.asl.state import State
-from sfini_celery.asl.states import Map, Parallel
+from sfini_celery.asl.work import Map, Parallel
 from sfini_celery.errors import DefinitionError
 from sfini_celery.names import LONGEST_NAME
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -400,8 +401,14 @@ def test_a_finding_reads_as_a_sentence_and_cannot_be_changed() -> None:
 
 
 def test_keys_that_are_no_names_are_quoted_in_paths() -> None:
-    (finding,) = lint({"StartAt": 'it\'s "a"', "States": {'it\'s "a"': {"Type": "Pass"}}})[:1]
-    assert finding.path == "$.States" or finding.path == '$.States["it\'s \\"a\\""]'
+    definition = {"StartAt": 'a "b"', "States": {'a "b"': {"Type": "Wait", "Seconds": -1, "End": True}}}
+    assert [f.path for f in lint(definition)] == ['$.States["a \\"b\\""].Seconds']
+
+
+def test_any_mapping_is_read_as_an_object() -> None:
+    states = MappingProxyType({"one": MappingProxyType(END)})
+    assert lint(MappingProxyType({"StartAt": "one", "States": states})) == []
+    assert [f.code for f in lint({"StartAt": {1, 2}})] == ["NOT_JSON"]
 
 
 # Nothing makes it raise

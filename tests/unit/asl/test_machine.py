@@ -206,6 +206,16 @@ def test_what_is_no_mapping_of_states_is_refused() -> None:
         StateMachine("machine", {"one": Succeed("two")}, "one")
 
 
+def test_a_machine_is_shown_with_its_name_and_size() -> None:
+    machine = construct_state_machine("machine", Succeed("one"))
+    assert (str(machine), repr(machine)) == ("'machine' (1 states)", "StateMachine('machine')")
+
+
+def test_text_cannot_be_made_of_a_machine_that_cannot_be_written() -> None:
+    with pytest.raises(DefinitionError, match="has no start state"):
+        StateMachine("machine").to_json()
+
+
 def test_a_state_that_was_renamed_is_found_when_the_machine_is_written() -> None:
     machine = construct_state_machine("machine", Succeed("one"))
     machine.states["one"].name = "two"

@@ -130,6 +130,10 @@ def test_a_states_name_instead_of_the_state_is_refused_by_every_method_that_take
             method("next")  # type: ignore[operator]
 
 
+def test_a_state_is_shown_with_its_name_and_kind() -> None:
+    assert (str(Pass("one")), repr(Pass("one"))) == ("one [Pass]", "Pass('one')")
+
+
 # Retry and Catch
 
 
@@ -216,6 +220,19 @@ def test_an_error_that_is_caught_already_is_added_with_a_warning(caplog: pytest.
 def test_heartbeat_seconds(resource: dict[str, Any], given: dict[str, Any], seconds: int | None) -> None:
     task = Task("task", SimpleNamespace(arn=ADD, **resource), **given)
     assert task.to_dict().get("HeartbeatSeconds") == seconds
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, 90), ({"timeout": 30}, 30), ({"timeout_path": "$.timeout"}, None)])
+def test_a_resources_own_timeout_holds_where_the_state_has_none(given: dict[str, Any], seconds: int | None) -> None:
+    task = Task("task", SimpleNamespace(arn=ADD, timeout_seconds=90), **given)
+    assert task.to_dict().get("TimeoutSeconds") == seconds
+
+
+def test_a_celery_task_is_the_activity_that_its_app_knows() -> None:
+    activity = SimpleNamespace(arn=ADD, heartbeat_seconds=60)
+    celery_task = SimpleNamespace(app=SimpleNamespace(sfn=SimpleNamespace(resource=lambda task: activity)))
+    definition = Task("task", celery_task).to_dict()
+    assert (definition["Resource"], definition["HeartbeatSeconds"]) == (ADD, 60)
 
 
 def test_a_resource_that_is_no_arn_and_has_none_is_refused_by_name() -> None:
@@ -313,6 +330,16 @@ def test_a_choice_without_rules_is_refused_as_aws_would() -> None:
     choice.set_default(Pass("rest"))
     with pytest.raises(DefinitionError, match="at least one rule"):
         choice.to_dict()
+
+
+def test_a_choice_takes_rules_only_and_warns_before_its_default_changes(caplog: pytest.LogCaptureFixture) -> None:
+    choice = Choice("choice")
+    with pytest.raises(WrongType, match="a choice is a rule, not 'rule'"):
+        choice.add("rule")  # type: ignore[arg-type]
+    choice.set_default(Pass("one"))
+    assert caplog.records == []
+    choice.set_default(Pass("two"))
+    assert "default of choice [Choice] changes from one [Pass] to two [Pass]" in caplog.text
 
 
 # Parallel and Map
