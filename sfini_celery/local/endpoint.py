@@ -55,16 +55,19 @@ class Endpoint:
             await self._runner.cleanup()
 
     async def _health(self, request: web.Request) -> web.Response:
-        executions = self.service.engine.executions.values()
-        running = sum(not execution.is_closed for execution in executions)
+        engine = self.service.engine
+        activities, executions = engine.activities.values(), engine.executions.values()
         return web.json_response(
             {
                 "service": "stepfunctions",
-                "account": self.service.engine.account,
-                "region": self.service.engine.region,
-                "activities": len(self.service.engine.activities),
+                "account": engine.account,
+                "region": engine.region,
                 "stateMachines": len(self.service.store.machines),
-                "executions": {"running": running, "all": len(executions)},
+                "executions": len(executions),
+                "runningExecutions": sum(not execution.is_closed for execution in executions),
+                "activities": len(activities),
+                "waitingTasks": sum(activity.waiting_tasks for activity in activities),
+                "openPolls": sum(activity.open_polls for activity in activities),
             }
         )
 

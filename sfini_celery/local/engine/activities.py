@@ -41,7 +41,17 @@ class Activity:
         self._polls: dict[asyncio.Future[Ticket | None], str | None] = {}
 
     def __repr__(self) -> str:
-        return f"<Activity {self.name}: {len(self._tasks)} tasks, {len(self._polls)} polls>"
+        return f"<Activity {self.name}: {self.waiting_tasks} tasks, {self.open_polls} polls>"
+
+    @property
+    def open_polls(self) -> int:
+        """How many polls wait for a task."""
+        return len(self._polls)
+
+    @property
+    def waiting_tasks(self) -> int:
+        """How many tasks wait for a poll."""
+        return len(self._tasks)
 
     def put(self, ticket: Ticket, *, first: bool = False) -> None:
         """Offer a task to the poll that has waited longest, or keep it for the next one."""

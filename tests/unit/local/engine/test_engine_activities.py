@@ -70,7 +70,7 @@ def test_a_poll_that_hangs_up_in_the_moment_of_the_offer_gives_the_task_back_fir
         await asyncio.sleep(0)
         first = world.start({"A": world.task()}, "first")
         second = world.start({"A": world.task()}, "second")
-        while not world.activity._tasks:  # the first was offered to the poll, the second is in the queue
+        while not world.activity.waiting_tasks:  # the first was offered to the poll, the second is in the queue
             await asyncio.sleep(0)
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
