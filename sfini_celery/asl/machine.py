@@ -248,7 +248,10 @@ class StateMachine:
         start_at = rest.pop("StartAt", None)
         if not isinstance(start_at, str):
             raise DefinitionError(f"machine {name!r}: StartAt must be the name of a state, not {start_at!r}")
-        states = read_states(name, rest.pop("States", None), StateMachine.from_dict)
+        try:
+            states = read_states(name, rest.pop("States", None), StateMachine.from_dict)
+        except RecursionError:
+            raise DefinitionError(f"machine {name!r} is nested too deeply to be read") from None
         return cls(name, states, start_at, extra=rest, **known, **fields)
 
     @classmethod

@@ -394,6 +394,14 @@ def test_what_is_no_state_cannot_be_read(state: Any, message: str) -> None:
         StateMachine.from_dict("machine", {"StartAt": "a", "States": {"a": state}})
 
 
+def test_a_definition_nested_too_deeply_is_refused_like_any_other() -> None:
+    rule: dict[str, Any] = {"Variable": "$.x", "IsNull": True}
+    for _ in range(5000):
+        rule = {"Not": rule}
+    with pytest.raises(DefinitionError, match="nested too deeply"):
+        StateMachine.from_dict("machine", {"StartAt": "a", "States": {"a": {"Type": "Choice", "Choices": [rule]}}})
+
+
 @pytest.mark.parametrize(
     "state",
     [
