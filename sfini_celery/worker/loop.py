@@ -396,11 +396,6 @@ class Loop:
         sender = Reports(
             plane=plane, endpoint=endpoint, deadline=self._report_deadline, done=self._done, rng=self._rng
         )  # fmt: skip
-        most = sum(activity.polls for activity in self.activities)
-        log.info(
-            "sfini_polling endpoint=%s activities=%d polls=%d; %.2f calls/s of the account's while idle",
-            plane.endpoint_url, len(self.activities), most, most / 60,
-        )  # fmt: skip
         return _Parts(plane, endpoint, bucket, polls, beats, sender)
 
     async def _leave(self, parts: _Parts) -> None:
