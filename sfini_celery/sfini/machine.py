@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sfini_celery import asl
 from sfini_celery.asl import MISSING
-from sfini_celery.errors import DefinitionError, NotFound
+from sfini_celery.errors import AlreadyExists, NotFound
 from sfini_celery.names import check_name
 from sfini_celery.sfini.session import AWSSession
 
@@ -63,15 +64,17 @@ class StateMachine(asl.StateMachine):
         return f"arn:{partition}:iam::{self.session.account_id}:role/sfiniGenerated"
 
     def is_registered(self) -> bool:
-        """Whether AWS has a state machine of this name."""
+        """Whether AWS has a state machine of this name, and is not about to delete it."""
         try:
-            self.session.control.describe_state_machine(self.arn)
+            found = self.session.control.describe_state_machine(self.arn)
         except NotFound:
             return False
-        return True
+        return found.get("status") != "DELETING"
 
     def register(self, role_arn: str | None = None, allow_update: bool = False) -> None:
         """Create the state machine in AWS, once it is found to have no fault that AWS would refuse.
+
+        Where one with the same definition is there already, nothing happens. One that is being deleted is waited for.
 
         Parameters:
             role_arn: IAM role it runs under; :attr:`default_role_arn` without it, or, when updating, what it has
@@ -80,20 +83,25 @@ class StateMachine(asl.StateMachine):
         Raises:
             InvalidName: AWS would refuse the name
             DefinitionError: AWS would refuse the definition; the error lists everything that is wrong with it
-            AlreadyExists: a state machine of this name, with another definition, is there already
+            AlreadyExists: one of this name, with another definition, is there, and may not be changed
         """
-        check_name("state machine name", self.name)
-        definition = self.to_json(indent=4)
-        findings = [finding for finding in asl.lint(definition) if finding.severity == "error"]
-        if findings:
-            raise DefinitionError(f"state machine {self.name!r} has faults that AWS would refuse:", findings)
+        from sfini_celery import deploy
+
         control = self.session.control
-        if allow_update and self.is_registered():
-            control.update_state_machine(self.arn, definition=definition, role_arn=role_arn)
-            _log.info("sfini_machine_updated %s", self.arn)
-        else:
-            control.create_state_machine(self.name, definition, role_arn or self.default_role_arn)
-            _log.info("sfini_machine_registered %s", self.arn)
+        check_name("state machine name", self.name)
+        role_arn = role_arn or (None if self.is_registered() else self.default_role_arn)
+        # By way of its text, so that what is compared with AWS's copy has been through JSON as well.
+        machine = deploy.Machine(self.name, json.loads(self.to_json()), role_arn)
+        plan = deploy.make_plan(control, machines=[machine])
+        for item in plan.changes:
+            if item.action is not deploy.Action.UPDATE or allow_update:
+                continue
+            if "definition" in item.changed:
+                detail = f"{item.arn} has another definition; register(allow_update=True) replaces it"
+                raise AlreadyExists("CreateStateMachine", "StateMachineAlreadyExists", detail)
+            return  # another role is no difference to CreateStateMachine
+        deploy.apply(plan, control)
+        _log.info("sfini_machine_registered %s", self.arn)
 
     def deregister(self) -> None:
         """Delete the state machine from AWS; nothing happens where there is none. Its executions go on to their end."""

@@ -81,6 +81,5 @@ class AWSSession:
         return DataPlane.from_session(self.session)
 
     def __repr__(self) -> str:
-        known = self._given if self._given is not None else vars(self).get("control")
-        region = getattr(known, "region_name", None) if known is self._given else None
+        region = getattr(self._given, "region_name", None)
         return f"{type(self).__name__}({f'region={region!r}' if region else ''})"

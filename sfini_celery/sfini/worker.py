@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures.thread  # noqa: F401  # its exit hook must be registered before the one here
+import functools
 import logging
 import queue
 import socket
@@ -30,6 +31,12 @@ DRAIN = 65.0
 
 FLUSH = 30.0
 """Seconds that a stopping worker tries to deliver what it has to report."""
+
+
+QUICK = 1.0
+"""Seconds that a program which died of an exception finishes its workers in silence."""
+
+FINISHING = "finishing, which can take a minute; Ctrl-C again leaves at once, and can lose a task"
 
 
 class WorkerCancel(KeyboardInterrupt):
@@ -103,7 +110,8 @@ class Worker:
                 raise WorkerError(f"worker {self.name!r} was {was} already, and a worker works once: make another one")
             self._connect()
             self._started = True
-            _hold_exit_for(self)
+            _hold_exit()
+            _serving.add(self)
             self._thread.start()
 
     def _connect(self) -> None:
@@ -153,11 +161,7 @@ class Worker:
             self._thread.join()
         except KeyboardInterrupt:
             self.end()
-            _log.warning(
-                "sfini_worker_interrupted %s: finishing, which can take a minute; Ctrl-C again leaves at once and can "
-                "lose a task",
-                self.name,
-            )
+            _log.warning("sfini_worker_interrupted %s: %s", self.name, FINISHING)
             return
         if self._error is not None:
             raise self._error
@@ -205,6 +209,9 @@ class Worker:
                 self._carry_out(job, loop, ledger)
                 self._occupied = False
                 loop.wake()
+        except BaseException as exc:
+            _log.critical("sfini_worker_crashed %s", self.name, exc_info=True)
+            self._error = exc
         finally:
             loop.drain(DRAIN)
             for job in ledger.jobs():
@@ -254,21 +261,15 @@ def _hand_back(job: Job, loop: Loop) -> None:
 
 
 _serving: set[Worker] = set()
-_serving_lock = threading.Lock()
-_exit_held = False
 
 
-def _hold_exit_for(worker: Worker) -> None:
-    global _exit_held
-    with _serving_lock:
-        _serving.add(worker)
-        if not _exit_held:
-            _exit_held = True
-            # Once the main thread has ended no thread pool takes work any more, and asyncio needs one to look up hosts.
-            # Private to threading, but what concurrent.futures itself uses; hooks run last in, first out.
-            register = getattr(threading, "_register_atexit", None)
-            if register is not None:
-                register(_finish_workers)
+@functools.cache
+def _hold_exit() -> None:
+    # Once the main thread has ended no thread pool takes work any more, and asyncio needs one to look up hosts.
+    # Private to threading, but what concurrent.futures itself uses; hooks run last in, first out.
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        register(_finish_workers)
 
 
 def _finish_workers() -> None:
@@ -277,6 +278,10 @@ def _finish_workers() -> None:
     if getattr(sys, "last_value", None) is not None:
         for worker in workers:
             worker.end()
+        for worker in workers:
+            worker._thread.join(QUICK)
+        if any(worker._thread.is_alive() for worker in workers):
+            _log.warning("sfini_workers_finishing: %s", FINISHING)
     try:
         for worker in workers:
             worker._thread.join()

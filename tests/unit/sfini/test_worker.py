@@ -382,3 +382,17 @@ def test_what_a_worker_reports_is_one_tree_with_keyboard_interrupts() -> None:
     assert issubclass(WorkerCancel, KeyboardInterrupt)
     assert "interrupted" in str(WorkerCancel())
     assert issubclass(TokenClosed, Exception)
+
+
+def test_a_crash_of_the_worker_itself_is_raised_at_join_and_its_task_is_handed_back(
+    start: Any, plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Any, text: str) -> Any:
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(CallableActivity, "read", broken)
+    plane.offer(1)
+    worker = start(lambda data: data)
+    with pytest.raises(RuntimeError, match="a bug of ours"):
+        worker.join()
+    assert [report[:3] for report in plane.reports] == [("failure", TOKEN, "sfini.NotStarted")]
