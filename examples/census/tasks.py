@@ -121,10 +121,10 @@ def _retried(task: asl.Task) -> asl.Task:
 
 
 def _machine() -> asl.StateMachine:
-    packages = _retried(asl.Task("list packages", app.sfn.resource(list_packages), result_path="$.packages"))
+    packages = _retried(asl.Task("list packages", list_packages, result_path="$.packages"))
     each = asl.Map(
         "analyse each",
-        asl.construct_state_machine("one package", _retried(asl.Task("analyse", app.sfn.resource(analyse)))),
+        asl.construct_state_machine("one package", _retried(asl.Task("analyse", analyse))),
         items_path="$.packages",
         item_selector={
             "folder.$": "$.folder",
@@ -136,7 +136,7 @@ def _machine() -> asl.StateMachine:
     )
     table = asl.Task(
         "summarise",
-        app.sfn.resource(summarise),
+        summarise,
         parameters={"packages.$": "$.packages", "top.$": "$.top"},
     )
     # the first state gets the execution's whole input; it has no use for the size of the table

@@ -108,13 +108,11 @@ def _no_constant(name: str) -> Any:
 
 
 def _start(asked: Invocation, workflow: str, value: Any, name: str | None) -> Execution:
-    if not workflow.startswith("arn:"):
-        return workflow_named(asked.sfn, workflow).start(value, name=name)
     from sfini_celery.aws import execution_name, name_in
     from sfini_celery.execution import Execution
 
-    made = name or execution_name(name_in(workflow))
-    return Execution(made, workflow, value, control=asked.control).start()
+    machine = _machine_arn(asked, workflow)
+    return Execution(name or execution_name(name_in(machine)), machine, value, control=asked.control).start()
 
 
 @click.group(invoke_without_command=True)

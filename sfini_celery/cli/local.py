@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import shlex
 
 import click
@@ -61,4 +62,5 @@ def local(port: int, host: str, account: str, region: str, as_json: bool) -> Non
     try:
         serve(host=host, port=port, account=account, region=region, on_ready=on_ready)
     except OSError as error:
-        raise click.UsageError(f"cannot listen on {host}:{port}: {error.strerror or error}; try --port 0") from error
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise click.UsageError(f"cannot listen on {host}:{port}: {reason}; --port 0 takes a free one") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from celery.bin.worker import worker as celery_worker
 
 from sfini_celery.cli.app_option import AWS_OPTIONS, NOTHING_DECLARED, Invocation, invocation
 from sfini_celery.config import SETTINGS, Setting
-from sfini_celery.errors import ConfigurationError, NoCredentials
+from sfini_celery.errors import ConfigurationError, NoCredentials, ServiceError
 
 if TYPE_CHECKING:
     from sfini_celery.app import StepFunctions
@@ -113,7 +113,14 @@ def _work(ctx: click.Context, /, **options: Any) -> Any:
 
 
 def _check(sfn: StepFunctions, include: Iterable[str]) -> None:
-    """Say before the worker starts what would stop it: no activities, no region, no credentials."""
+    """Say before the worker starts what would keep it from working.
+
+    A worker that runs waits for an endpoint that is away for a while; one that starts with a wrong one says so.
+
+    Raises:
+        ConfigurationError: no activities, no region or no credentials
+        Unreachable: nobody answers at the endpoint
+    """
     from sfini_celery.aws import translated
 
     for module in include:
@@ -125,6 +132,8 @@ def _check(sfn: StepFunctions, include: Iterable[str]) -> None:
     with translated("Configuration", lambda: "AWS"):
         if control.session.get_credentials() is None:
             raise NoCredentials
+    with suppress(ServiceError):  # any answer will do: a worker need not be allowed to list
+        next(iter(control.list_activities()), None)
 
 
 @contextmanager
