@@ -154,8 +154,13 @@ class ControlPlane:
             if self.is_local and not is_loopback(client.meta.endpoint_url):
                 # An emulator was named for Step Functions alone; real STS must not be asked about its accounts.
                 client = self._new_client("sts", self.endpoint_url)
-            with translated("GetCallerIdentity", lambda: str(client.meta.endpoint_url)):
-                self._account = str(client.get_caller_identity()["Account"])
+            where = str(client.meta.endpoint_url)
+            with translated("GetCallerIdentity", lambda: where):
+                account = client.get_caller_identity().get("Account")
+            if not account:
+                detail = "the answer is not one of STS's; is the endpoint right?"
+                raise Unreachable("GetCallerIdentity", without_secrets(where), detail)
+            self._account = str(account)
         return self._account
 
     def arn(self, kind: str, name: str) -> str:

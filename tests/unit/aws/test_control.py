@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from sfini_celery.aws import ControlPlane
-from sfini_celery.errors import AlreadyExists, ConfigurationError
+from sfini_celery.errors import AlreadyExists, ConfigurationError, Unreachable
 from sfini_celery.names import is_valid_name
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:orders"
@@ -185,6 +185,13 @@ def test_account_is_asked_of_sts_once(control: ControlPlane, endpoint: Any) -> N
     assert control.account == control.account == "111122223333"
     assert control.arn("activity", "add") == "arn:aws:states:us-east-1:111122223333:activity:add"
     assert len(endpoint.asked) == 1
+
+
+@pytest.mark.parametrize("answer", ["<html></html>", "", "hello", "{}"])
+def test_endpoint_without_sts_is_said_so(control: ControlPlane, endpoint: Any, answer: str) -> None:
+    endpoint.answers = lambda asked: (200, answer)
+    with pytest.raises(Unreachable, match=r"GetCallerIdentity.*is the endpoint right"):
+        _ = control.account
 
 
 def test_account_is_learned_from_an_arn_that_aws_returned(control: ControlPlane, endpoint: Any) -> None:
