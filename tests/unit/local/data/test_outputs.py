@@ -46,7 +46,7 @@ def test_choice_goes_where_it_went_on_aws(case: dict[str, Any]) -> None:
 
 # --- TestState: what it shows of each step on the data's way through one state
 
-_JSONATA = "JSONata is not built yet"
+_JSONATA = "TestState of a state in JSONata waits for TestState in the embedded server"
 _NO_ARRAY = 'Reference path "$" must point to array.'
 _CALLED = "AWS called a real service here and shows no result to go on with"
 _INSPECTED = (
