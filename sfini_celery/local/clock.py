@@ -59,14 +59,17 @@ class RealClock:
 
 
 class _VirtualTimer:
-    __slots__ = ("background", "callback")
+    __slots__ = ("callback",)
 
-    def __init__(self, callback: Callable[[], object], background: bool) -> None:
+    def __init__(self, callback: Callable[[], object]) -> None:
         self.callback: Callable[[], object] | None = callback
-        self.background = background
 
     def cancel(self) -> None:
         self.callback = None
+
+
+_Queue = list[tuple[float, int, _VirtualTimer]]
+"""A heap: when, in which order, what."""
 
 
 class VirtualClock:
@@ -92,7 +95,8 @@ class VirtualClock:
     def __init__(self, start: float = 1_700_000_000.0, *, auto: bool = False) -> None:
         self._now = start
         self._auto = auto
-        self._timers: list[tuple[float, int, _VirtualTimer]] = []
+        self._timers: _Queue = []
+        self._background: _Queue = []
         self._sequence = itertools.count()
         self._skipper: asyncio.Task[None] | None = None
 
@@ -114,8 +118,9 @@ class VirtualClock:
 
     def call_later(self, seconds: float, callback: Callable[[], object], *, background: bool = False) -> Timer:
         """Call ``callback`` once the clock has moved by ``seconds``."""
-        timer = _VirtualTimer(callback, background)
-        heapq.heappush(self._timers, (self._now + max(0.0, seconds), next(self._sequence), timer))
+        timer = _VirtualTimer(callback)
+        queue = self._background if background else self._timers
+        heapq.heappush(queue, (self._now + max(0.0, seconds), next(self._sequence), timer))
         if self._auto and not background and self._skipper is None:
             self._skipper = asyncio.get_running_loop().create_task(self._skip(), name="virtual-clock")
         return timer
@@ -124,7 +129,7 @@ class VirtualClock:
         """Move the clock by ``seconds``, calling what falls due in its order and letting each call have its effect."""
         end = self._now + seconds
         await _settle()
-        while (due := self._next(background=True)) is not None and due <= end:
+        while (due := min(_due(self._timers), _due(self._background))) <= end:
             self._fire(due)
             await _settle()
         self._now = max(self._now, end)
@@ -134,26 +139,30 @@ class VirtualClock:
         try:
             while True:
                 await _settle()
-                due = self._next(background=False)
-                if due is None:
+                due = _due(self._timers)
+                if due == _NEVER:
                     return
-                self._fire(due)
+                self._fire(min(due, _due(self._background)))
         finally:
             self._skipper = None
 
-    def _next(self, *, background: bool) -> float | None:
-        while self._timers and self._timers[0][2].callback is None:
-            heapq.heappop(self._timers)
-        if background:
-            return self._timers[0][0] if self._timers else None
-        return min((due for due, _, timer in self._timers if timer.callback and not timer.background), default=None)
-
-    def _fire(self, due: float) -> None:
-        self._now = max(self._now, due)
-        while self._timers and self._timers[0][0] <= due:
-            callback = heapq.heappop(self._timers)[2].callback
+    def _fire(self, until: float) -> None:
+        """Move to ``until`` and call all that is due by then, in its order."""
+        while (due := min(_due(self._timers), _due(self._background))) <= until:
+            self._now = max(self._now, due)
+            queue = self._timers if _due(self._timers) == due else self._background
+            callback = heapq.heappop(queue)[2].callback
             if callback is not None:
                 callback()
+
+
+_NEVER = float("inf")
+
+
+def _due(queue: _Queue) -> float:
+    while queue and queue[0][2].callback is None:
+        heapq.heappop(queue)
+    return queue[0][0] if queue else _NEVER
 
 
 def wake(future: asyncio.Future[None]) -> None:

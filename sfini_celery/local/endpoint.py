@@ -79,7 +79,7 @@ class Endpoint:
         status, body = 200, b"{}"
         try:
             operation = _operation(target)
-            answer = await self.service.call(operation, _members(await request.read()), is_alive=_liveness(request))
+            answer = await self.service.call(operation, await _members(request), is_alive=_liveness(request))
             body = json.dumps(answer).encode()
         except ApiError as error:
             status, body = error.status, _error(error.code, error.message)
@@ -96,9 +96,11 @@ def _operation(target: str | None) -> str:
     return target[len(_TARGET) :]
 
 
-def _members(body: bytes) -> Mapping[str, Any]:
+async def _members(request: web.Request) -> Mapping[str, Any]:
     try:
-        members = json.loads(body or b"{}")
+        members = json.loads(await request.read() or b"{}")
+    except web.HTTPRequestEntityTooLarge:
+        raise ApiError("RequestEntityTooLargeException", "The request is too large", status=413) from None
     except ValueError:
         raise ApiError("SerializationException", "The request is not JSON") from None
     if not isinstance(members, dict):

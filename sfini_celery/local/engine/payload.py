@@ -26,7 +26,7 @@ class Payload:
         text: its JSON text
         value: the value; nobody may change it, many share it
 
-    Give one of the two; the other one is made when asked for.
+    Give one of the two, or both where both are at hand; the missing one is made when asked for.
     """
 
     __slots__ = ("_text", "_value")

@@ -82,7 +82,7 @@ class Ticket:
         self._frame, self._kind, self._head, self._resource = frame, kind, head, resource
         self.timeout, self.beat_every = timeout, heartbeat
         self._outcome: asyncio.Future[Payload | Failure] = asyncio.get_running_loop().create_future()
-        self._timers: list[Timer] = []
+        self._timers: dict[str, Timer] = {}
         self._beat = 0.0
         self._closing: list[Callable[[], object]] = []
         self._is_held = False
@@ -120,9 +120,9 @@ class Ticket:
         clock = self._frame.engine.clock
         self._beat = clock.now()
         if self.timeout is not None:
-            self._timers.append(clock.call_later(self.timeout, self.time_out))
+            self._timers["timeout"] = clock.call_later(self.timeout, self.time_out)
         if self.beat_every is not None:
-            self._timers.append(clock.call_later(self.beat_every, self._check_heartbeat))
+            self._timers["heartbeat"] = clock.call_later(self.beat_every, self._check_heartbeat)
         return True
 
     def hold(self) -> None:
@@ -162,12 +162,12 @@ class Ticket:
         if not self.is_open:
             return
         self.is_open = False
-        for timer in self._timers:
+        for timer in self._timers.values():
             timer.cancel()
         self._close_token()
         for callback in self._closing:
             callback()
-        self._timers, self._closing = [], []
+        self._timers, self._closing = {}, []
 
     def _answer(self, suffix: str, details: tuple[Any, ...], outcome: Payload | Failure) -> None:
         if not self.is_open:
@@ -193,7 +193,7 @@ class Ticket:
         if left <= 0:
             self.time_out(missed_heartbeat=True)
         else:
-            self._timers.append(clock.call_later(left, self._check_heartbeat))
+            self._timers["heartbeat"] = clock.call_later(left, self._check_heartbeat)
 
 
 class Tokens:

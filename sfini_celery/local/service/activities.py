@@ -108,10 +108,10 @@ def send_task_success(service: Service, request: Request) -> Answer:
     if is_too_large(text):
         raise ApiError("InvalidOutput", "The output is longer than 262144 bytes")
     try:
-        loads(text)
+        output = Payload(text, loads(text))
     except ValueError as error:
         raise ApiError("InvalidOutput", str(error)) from None
-    ticket.succeed(Payload(text))
+    ticket.succeed(output)
     return {}
 
 

@@ -43,12 +43,10 @@ def start_execution(service: Service, request: Request) -> Answer:
 def _input(text: str) -> Payload:
     if is_too_large(text):
         raise ApiError("InvalidExecutionInput", "The input is longer than 262144 bytes")
-    payload = Payload(text)
     try:
-        loads(text)
+        return Payload(text, loads(text))
     except ValueError as error:
         raise ApiError("InvalidExecutionInput", str(error)) from None
-    return payload
 
 
 @operation("StartSyncExecution")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import socket
 import threading
@@ -160,6 +161,26 @@ def test_a_malformed_request_gets_an_error_and_no_traceback(
     status, _, text = post(server, operation, body)
     assert (status, json.loads(text)["__type"]) == (400, code)
     assert caplog.text == ""
+
+
+def test_a_request_that_is_far_too_large_is_refused_without_being_taken_for_a_bug(
+    server: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    status, _, text = post(server, "CreateActivity", io.BytesIO(b"x" * 5_000_000))
+    assert (status, json.loads(text)["__type"]) == (413, "RequestEntityTooLargeException")
+    assert caplog.text == ""
+
+
+def test_a_caller_that_hangs_up_in_the_middle_of_its_request_is_no_bug(
+    server: LocalServer, sfn: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = socket.create_connection((server.host, server.port))
+    caller.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: AWSStepFunctions.X\r\nContent-Length: 100\r\n\r\n{")
+    sfn.list_activities()
+    caller.close()
+    for _ in range(5):
+        sfn.list_activities()
+    assert "local.request_crashed" not in caplog.text
 
 
 def test_a_bug_answers_500_with_a_traceback_in_the_log_and_the_server_lives(
