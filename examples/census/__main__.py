@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sfini_celery.errors import ExecutionError
+from sfini_celery.execution import Execution
 from sfini_celery.history import read_events
 from sfini_celery.local import LocalServer
 from sfini_celery.render import Column, duration, printable, table
@@ -29,7 +30,7 @@ from sfini_celery.render import Column, duration, printable, table
 HERE = Path(__file__).resolve().parent
 ROLE = "arn:aws:iam::123456789012:role/census"  # the embedded server asks for one and trusts any
 PAUSE = 0.2
-PATIENCE = 20.0
+PATIENCE = 5.0  # seconds for the worker to finish; there is nobody left to miss what it was doing
 SETTINGS_OF_OTHERS = ("AWS_", "CELERY_", "SFN_")
 
 
@@ -123,32 +124,22 @@ def parser() -> argparse.ArgumentParser:
 def run(folder: Path, options: argparse.Namespace) -> int:
     """Serve, work, start, watch, show."""
     begun = time.monotonic()
-    with LocalServer() as server:
+    with tempfile.TemporaryDirectory(prefix="census-") as scratch, LocalServer() as server:
         print(f"Step Functions: {server.url} (embedded)")
         for name in [name for name in os.environ if name.startswith(SETTINGS_OF_OTHERS)]:
             del os.environ[name]
         os.environ.update(server.environment())
+        os.environ["XDG_RUNTIME_DIR"] = scratch  # without a broker, Celery's own messages go through a folder
         os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{os.environ.get('NO_PROXY', '')},127.0.0.1".lstrip(",")
 
-        from tasks import app, census  # only now: it is to know nothing but this environment
+        from tasks import census  # only now: it is to know nothing but this environment
 
         with celery_worker(options.concurrency) as worker:
             print(f"worker: process {worker.pid}, concurrency {options.concurrency}")
             census.register(role_arn=ROLE)
             execution = census.start({"folder": str(folder), "tests": options.tests, "top": options.top})
             print(f"execution: {execution.name} of state machine {census.full_name}, over {folder}")
-            progress, line = Progress(), Line(sys.stdout)
-            try:
-                while execution.status == "RUNNING":
-                    if worker.poll() is not None:
-                        raise WorkerDied(f"the worker ended with exit code {worker.returncode}")
-                    progress.read(app.sfn.control.history(execution.arn, reverse=True))
-                    line.show(progress)
-                    time.sleep(PAUSE)
-                progress.read(app.sfn.control.history(execution.arn, reverse=True))
-                line.show(progress)
-            finally:
-                line.end()
+            progress = watch(execution, worker)
             result = execution.output
     print()
     print(report(result))
@@ -160,10 +151,29 @@ def run(folder: Path, options: argparse.Namespace) -> int:
     return 0
 
 
+def watch(execution: Execution, worker: subprocess.Popen[bytes]) -> Progress:
+    """Show how far it is, until it has ended."""
+    progress, line = Progress(), Line(sys.stdout)
+    try:
+        running = True
+        while running:
+            running = execution.status == "RUNNING"
+            progress.read(execution.control.history(str(execution.arn), reverse=True))
+            line.show(progress)
+            if running and worker.poll() is not None:
+                raise WorkerDied(f"the worker ended with exit code {worker.returncode}")
+            if running:
+                time.sleep(PAUSE)
+    finally:
+        line.end()
+    return progress
+
+
 def report(result: Mapping[str, Any]) -> str:
     """The table: the largest packages, and everything together."""
     heads = ("files", "lines", "functions", "classes", "unparsed")
-    columns = [Column("package", widest=40), *(Column(head, right=True) for head in heads), "longest function"]
+    numbers = [Column(head, right=True) for head in heads]
+    columns = [Column("package", widest=40), *numbers, Column("longest function")]
     rows = [*result["top"], {**result["total"], "name": f"all {result['packages']} packages"}]
     return table(columns, [cells(row) for row in rows])
 

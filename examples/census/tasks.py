@@ -52,7 +52,7 @@ def analyse(folder: str, name: str, whole: bool = False, tests: bool = False) ->
     root = Path(folder)
     start = root if name == TOP_LEVEL else root.joinpath(*name.split("."))
     package: Package = dict.fromkeys(("files", "broken", "lines", "functions", "classes"), 0)
-    longest = {"lines": 0, "name": "", "where": ""}
+    longest: Package = {"lines": 0, "name": "", "where": ""}
     for file in sorted(_files(start, whole=whole, tests=tests)):
         package["files"] += 1
         try:
