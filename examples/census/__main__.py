@@ -129,7 +129,8 @@ def run(folder: Path, options: argparse.Namespace) -> int:
         for name in [name for name in os.environ if name.startswith(SETTINGS_OF_OTHERS)]:
             del os.environ[name]
         os.environ.update(server.environment())
-        os.environ["XDG_RUNTIME_DIR"] = scratch  # without a broker, Celery's own messages go through a folder
+        # without a broker Celery's own messages go through a folder; one that is removed, whatever happens
+        os.environ["XDG_RUNTIME_DIR"] = os.environ["TMPDIR"] = scratch
         os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{os.environ.get('NO_PROXY', '')},127.0.0.1".lstrip(",")
 
         from tasks import census  # only now: it is to know nothing but this environment
