@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import uuid
 from collections.abc import Mapping
@@ -12,13 +13,15 @@ from typing import Any
 from sfini_celery.local.clock import Clock, RealClock, VirtualClock
 from sfini_celery.local.engine.activities import Activity
 from sfini_celery.local.engine.execution import Execution, Frame, Revision, Status
-from sfini_celery.local.engine.failure import Failure
+from sfini_celery.local.engine.failure import RUNTIME, Failure
 from sfini_celery.local.engine.integrations import Integration, Integrations
 from sfini_celery.local.engine.interpreter import run_frame
 from sfini_celery.local.engine.payload import Payload
 from sfini_celery.local.engine.ticket import Tokens
 
 __all__ = ["Engine", "run_definition"]
+
+log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -65,7 +68,6 @@ class Engine:
         self.activities: dict[str, Activity] = {}
         self.executions: dict[str, Execution] = {}
         self.tokens = Tokens()
-        self.interpret = run_frame
 
     def arn(self, *parts: str) -> str:
         """An ARN of this account, as in ``arn("activity", "add")``."""
@@ -143,6 +145,21 @@ class Engine:
                 execution.timer.cancel()
             if execution.root is not None:
                 execution.root.stop()
+
+    async def interpret(self, frame: Frame, machine: Mapping[str, Any], input: Payload) -> Payload:
+        """Run the states of a frame; see :func:`~sfini_celery.local.engine.interpreter.run_frame`.
+
+        Raises:
+            Failure: a state failed and nothing caught it, or this server has a bug, which it logs
+        """
+        try:
+            return await run_frame(frame, machine, input)
+        except Failure:
+            raise
+        except Exception as error:
+            log.exception("local.frame_crashed execution=%s", frame.execution.arn)
+            cause = f"This is a bug of the embedded server, whose log has the traceback: {error!r}"
+            raise Failure(RUNTIME, cause) from None
 
     def _time_out(self, execution: Execution) -> None:
         last = execution.root.last if execution.root is not None else 0

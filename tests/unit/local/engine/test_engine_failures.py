@@ -237,3 +237,17 @@ def test_a_bug_in_the_interpreter_fails_that_execution_loudly_and_no_other(
     asyncio.run(main())
     assert "local.state_crashed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_machine_that_names_a_state_which_is_not_there_ends_instead_of_hanging(
+    skipping: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        broken = {"StartAt": "P", "States": {"P": {"Type": "Pass", "Next": "Nowhere"}}}
+        inside = {"Type": "Parallel", "Branches": [broken], "End": True}
+        for states in (broken["States"], {"S": inside}):
+            execution = await asyncio.wait_for(skipping.start(states).wait(), 5)
+            assert execution.error == "States.Runtime"
+
+    asyncio.run(main())
+    assert "local.frame_crashed" in caplog.text
