@@ -15,6 +15,7 @@ The branch says whose fault it is; the facts are attributes, not only text.
     |-- ActivityNotFound              a task that is not a registered activity
     |-- InvalidInput                  an activity task's input does not fit its task
     |-- OutputNotSerializable         a return value that is not JSON
+    |-- LoopExhausted                 a loop ran as often as it may, and its condition still does not hold
     |-- ServiceError                  AWS answered with an error
     |   |-- NotFound                  the activity, machine or execution does not exist
     |   |-- AlreadyExists             the name is taken, with other content
@@ -62,6 +63,7 @@ class Ending(str, Enum):
     REJECTED = "sfini.Rejected"
     INVALID_INPUT = "sfini.InvalidInput"
     OUTPUT_NOT_SERIALIZABLE = "sfini.OutputNotSerializable"
+    LOOP_EXHAUSTED = "sfini.LoopExhausted"
 
     def __str__(self) -> str:
         return self.value
@@ -181,6 +183,21 @@ class InvalidInput(SfiniError, ValueError):
 
 class OutputNotSerializable(SfiniError, TypeError):
     """A return value that is not JSON (NaN included). Reported as ``sfini.OutputNotSerializable``."""
+
+
+class LoopExhausted(SfiniError):
+    """A loop ran as often as it may, and its condition still does not hold. Known as ``sfini.LoopExhausted``.
+
+    Attributes:
+        rounds: how often it ran
+    """
+
+    def __init__(self, rounds: int) -> None:
+        super().__init__(f"the condition did not hold after {rounds} rounds")
+        self.rounds = rounds
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.rounds,)
 
 
 class ServiceError(SfiniError):

@@ -228,6 +228,8 @@ def _read_envelope(text: str, serving: Sequence[Activity]) -> Call:
         kwargs = {**kwargs, **_member(start or {}, "kwargs", dict, {}, "the execution input")}
     if "result" in envelope:
         args = [envelope["result"], *args]
+    if "caught" in envelope:
+        args = [_caught(_member(envelope, "caught", dict, {}, name)), *args]
     known = {key: value for key, value in options.items() if key in OPTIONS}
     return Call(
         task,
@@ -240,6 +242,19 @@ def _read_envelope(text: str, serving: Sequence[Activity]) -> Call:
         ignored=tuple(sorted(options.keys() - known.keys())),
         matches=tuple(str(error) for error in errors),
     )
+
+
+def _caught(caught: Mapping[str, Any]) -> dict[str, Any]:
+    """What a handler gets: an error as AWS tells it, its cause read where a worker of ours wrote it."""
+    cause = caught.get("cause")
+    message, trace = cause, ""
+    try:
+        told = json.loads(cause) if isinstance(cause, str) else None
+    except (ValueError, RecursionError):
+        told = None
+    if isinstance(told, dict) and "errorType" in told:
+        message, trace = told.get("errorMessage", ""), told.get("stackTrace", "")
+    return {"error": caught.get("error"), "message": message, "traceback": trace, "input": caught.get("input")}
 
 
 def _read_position(at: Mapping[str, Any]) -> Position:

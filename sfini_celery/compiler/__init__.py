@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sfini_celery.asl import MISSING, StateMachine, lint
+from sfini_celery.compiler import primitives  # noqa: F401 - registers how they are turned into states
 from sfini_celery.compiler.emit import Emitter
 from sfini_celery.compiler.fragment import close
 from sfini_celery.compiler.frame import Frame, Previous
 from sfini_celery.compiler.limits import check_definition, check_events, check_payload
-from sfini_celery.compiler.literals import lifted, to_json
+from sfini_celery.compiler.literals import expressions_in, lifted, to_json
 from sfini_celery.compiler.reader import Reader
 from sfini_celery.compiler.view import AppView
 from sfini_celery.errors import DefinitionError
@@ -106,7 +107,7 @@ def compile_canvas(
     check_events(node, adhoc=adhoc)
     literals = lifted(node) if adhoc else None
     frame = Frame(literals="$$.Execution.Input.lit" if adhoc else None)
-    emitter = Emitter(view)
+    emitter = Emitter(view, references=frozenset(e.step for e in expressions_in(node) if e.step is not None))
     previous = Previous.RESULT if input == "result" and not adhoc else Previous.START
     machine = close(
         emitter.emit(node, frame, previous),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timezone
+from itertools import count
 from typing import Any, TypeVar
 
 from sfini_celery.asl import MISSING, Map, Parallel, Pass, State, Task, Wait
 from sfini_celery.compiler.envelope import envelope
 from sfini_celery.compiler.fragment import End, Fragment, close, joined, state_end
 from sfini_celery.compiler.frame import Frame, Previous
-from sfini_celery.compiler.literals import shape_of
+from sfini_celery.compiler.literals import are_alike, expressions_in, shape_of
 from sfini_celery.compiler.naming import StateNames
-from sfini_celery.compiler.nodes import Constant, Group, Node, Sequence, Step
+from sfini_celery.compiler.nodes import Constant, Each, Group, Node, Raw, Sequence, Step
+from sfini_celery.compiler.paths import variable_of
 from sfini_celery.compiler.retries import add_infrastructure_retries
 from sfini_celery.compiler.view import AppView
 from sfini_celery.errors import ActivityNotFound, CompileError
@@ -46,15 +49,52 @@ class Emitter:
         view: the app
         names: the names given so far
         used: the activities used, by their name in AWS
+        references: names of steps whose results are read later
     """
 
     view: AppView
     names: StateNames = field(default_factory=StateNames)
     used: set[str] = field(default_factory=set)
+    references: frozenset[str] = frozenset()
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def emit(self, node: Node, frame: Frame, previous: Previous) -> Fragment:
-        """The states of a node."""
-        return _EMISSIONS[type(node)](self, node, frame, previous)
+        """The states of a node. What it is named can be seen from where the frame is used further on."""
+        fragment = _EMISSIONS[type(node)](self, node, frame, previous)
+        if node.name is not None and node.name in self.references:
+            self._remember(node, fragment, frame)
+        return fragment
+
+    def number(self) -> int:
+        """A number for a variable, each once in the machine."""
+        return next(self._numbers)
+
+    def wanted(self, node: Node) -> set[str]:
+        """The named steps that a node reads."""
+        return {name for expression in expressions_in(node) if (name := expression.step) is not None}
+
+    @contextmanager
+    def repeating(self) -> Iterator[None]:
+        """While the same node is turned into states a second time: names that the user chose get a number."""
+        self.names.repeating = True
+        try:
+            yield
+        finally:
+            self.names.repeating = False
+
+    def _remember(self, node: Node, fragment: Fragment, frame: Frame) -> None:
+        state: Any = fragment.start
+        if not (isinstance(node, Step | Group | Each | Raw) and hasattr(state, "assign")):
+            raise CompileError(
+                node.place,
+                f"prev.of({node.name!r}) names a {type(node).__name__.lower()}",
+                "name a task, group or each",
+            )
+        if isinstance(node, Step) and node.delay is not None:
+            state = state.next
+        variable = variable_of(node.name or "")
+        state.assign = {**(state.assign or {}), f"{variable}.$": "$"}
+        frame.named[node.name or ""] = f"${variable}"  # type: ignore[index]
 
 
 @emits(Sequence)
@@ -85,14 +125,14 @@ def _emit_step(emitter: Emitter, node: Step, frame: Frame, previous: Previous) -
         emitter.names.give(node.task, node.path, chosen=node.name),
         emitter.view.arn_of("activity", name),
         parameters=envelope(node, frame, previous),
-        result_path=frame.result if frame.kept else MISSING,
+        result_path=frame.result_path,
         heartbeat=activity.heartbeat,
         timeout=activity.timeout if activity.timeout is not None else MISSING,
     )
     add_infrastructure_retries(state, at_most_once=activity.at_most_once)
     fragment = Fragment(state, (state_end(state),))
     for place, link in enumerate(node.links):
-        fragment = joined(fragment, _emit_link(emitter, link, frame.at(1, place)))
+        fragment = joined(fragment, _emit_link(emitter, link, frame.at(place + 1)))
     return _delayed(emitter, node, frame, previous, fragment)
 
 
@@ -132,7 +172,7 @@ def _emit_constant(emitter: Emitter, node: Constant, frame: Frame, previous: Pre
     state = Pass(
         emitter.names.give("empty group", node.path),
         result=node.value,
-        result_path=frame.result if frame.kept else MISSING,
+        result_path=frame.result_path,
     )
     return Fragment(state, (state_end(state),))
 
@@ -141,7 +181,7 @@ def _emit_constant(emitter: Emitter, node: Constant, frame: Frame, previous: Pre
 def _emit_group(emitter: Emitter, node: Group, frame: Frame, previous: Previous) -> Fragment:
     if not node.members:
         return emitter.emit(Constant(path=node.path, name=node.name, value=[]), frame, previous)
-    alike = frame.literals is not None and len(node.members) > 1 and shape_of(node)[2] == "alike"
+    alike = frame.literals is not None and are_alike([shape_of(member) for member in node.members])
     state = _map_of(emitter, node, frame, previous) if alike else _parallel_of(emitter, node, frame, previous)
     return Fragment(state, (state_end(state),))
 
@@ -149,10 +189,10 @@ def _emit_group(emitter: Emitter, node: Group, frame: Frame, previous: Previous)
 def _parallel_of(emitter: Emitter, node: Group, frame: Frame, previous: Previous) -> State:
     state = Parallel(
         emitter.names.give("group", node.path, chosen=node.name),
-        result_path=frame.result if frame.kept else MISSING,
+        result_path=frame.result_path,
     )
     for place, member in enumerate(node.members):
-        inner = frame.at(place)
+        inner = replace(frame.at(place), named=dict(frame.named))
         state.add(close(emitter.emit(member, inner, previous), inner, f"group[{place}]"))
     return state
 
@@ -162,14 +202,20 @@ def _map_of(emitter: Emitter, node: Group, frame: Frame, previous: Previous) -> 
     first = node.members[0]
     distributed = len(node.members) > MOST_INLINE_ITEMS
     name = emitter.names.give(f"group of {_describe(first)}", node.path, chosen=node.name)
-    inner = frame.item(literals="$.a")
+    named, carried = dict(frame.named), frame.carried(previous)
+    if distributed:
+        wanted = sorted(emitter.wanted(first) & named.keys())
+        if wanted:
+            carried["v"] = {f"n{place}.$": named[key] for place, key in enumerate(wanted)}
+        named = {key: f"$.v.n{place}" for place, key in enumerate(wanted)}
+    inner = frame.item(literals="$.a", named=named)
     body = close(emitter.emit(first, inner, previous), inner, "member")
     return Map(
         name,
         body,
         items_path=frame.literals,
-        item_selector={"a.$": "$$.Map.Item.Value", **frame.carried(previous), **frame.indexes()},
-        result_path=frame.result if frame.kept else MISSING,
+        item_selector={"a.$": "$$.Map.Item.Value", **carried, **frame.indexes()},
+        result_path=frame.result_path,
         mode="DISTRIBUTED" if distributed else MISSING,
     )
 

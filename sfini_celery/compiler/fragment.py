@@ -12,7 +12,7 @@ from typing import Any
 from sfini_celery.asl import MISSING, State, StateMachine, construct_state_machine
 from sfini_celery.compiler.frame import Frame, Previous
 
-__all__ = ["End", "Fragment", "close", "joined", "state_end"]
+__all__ = ["End", "Fragment", "close", "joined", "state_end", "states_of"]
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,14 @@ def joined(first: Fragment, second: Fragment) -> Fragment:
     return Fragment(first.start, second.ends, second.after)
 
 
+def states_of(fragment: Fragment) -> list[State]:
+    """The states of a fragment whose ends are still open, those inside a Map or Parallel left out."""
+    return list(construct_state_machine("fragment", fragment.start).states.values())
+
+
 def close(fragment: Fragment, frame: Frame, name: str, **fields: Any) -> StateMachine:
     """The machine of a fragment: a branch, a Map's body, or the whole."""
     for end in fragment.ends:
-        end.finish(frame.value(fragment.after) if frame.kept or fragment.after is Previous.START else "$")
+        end.finish(frame.value(fragment.after))
     machine: StateMachine = construct_state_machine(name, fragment.start, **fields)
     return machine

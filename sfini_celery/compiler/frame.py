@@ -8,9 +8,12 @@ distributed map could not see.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
+
+from sfini_celery.asl import MISSING
 
 __all__ = ["Frame", "Previous"]
 
@@ -20,6 +23,7 @@ class Previous(Enum):
 
     START = "the execution's input"
     RESULT = "the result of another step"
+    CAUGHT = "an error that was caught"
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,17 @@ class Frame:
         kept: whether the data is an item, see the module
         literals: JSONPath of the lifted literals of the node at hand, None where literals are in the definition
         errors: error names that a catch around the node, or its retries, list
+        maps: how many Maps are around
+        error: JSONPath of the error that was caught, in a handler's first step
+        named: JSONPath of each named step's result that can be seen from here
     """
 
     kept: bool = False
     literals: str | None = None
     errors: tuple[str, ...] = ()
     maps: int = 0
+    error: str = ""
+    named: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def result(self) -> str:
@@ -54,12 +63,25 @@ class Frame:
         """JSONPath of the one value a step like ``each`` works on."""
         if previous is Previous.RESULT:
             return self.result
+        if previous is Previous.CAUGHT:
+            return self.error
         return "$.s.args[0]" if self.kept else "$.args[0]"
+
+    def given(self, previous: Previous) -> dict[str, Any]:
+        """Template members of an envelope that tell what came before."""
+        if previous is Previous.START:
+            return self.start()
+        if previous is Previous.CAUGHT:
+            before = {"input.$": self.result}
+            return {"caught": {"error.$": f"{self.error}.Error", "cause.$": f"{self.error}.Cause", **before}}
+        return {"result.$": self.result}
 
     def carried(self, previous: Previous) -> dict[str, Any]:
         """Template members of an item that carry on what this frame knows."""
         if previous is Previous.RESULT:
             return {"r.$": self.result}
+        if previous is Previous.CAUGHT:
+            return {"r.$": self.result, "e.$": self.error}
         return {"s.$": "$.s"} if self.kept else {"s" + key[5:]: value for key, value in self.start().items()}
 
     def indexes(self) -> dict[str, str]:
@@ -73,6 +95,17 @@ class Frame:
             return self
         return replace(self, literals=self.literals + "".join(f"[{place}]" for place in places))
 
-    def item(self, *, literals: str | None) -> Frame:
+    def item(self, *, literals: str | None, **changes: Any) -> Frame:
         """The frame in the body of a Map."""
-        return replace(self, kept=True, literals=literals, maps=self.maps + 1)
+        error = "$.e" if self.error else ""
+        return replace(self, kept=True, literals=literals, maps=self.maps + 1, error=error, **changes)
+
+    @property
+    def literals_travel(self) -> bool:
+        """Whether the literals are in the item at hand, so that an inner Map's items must carry them on."""
+        return self.literals is not None and not self.literals.startswith("$$")
+
+    @property
+    def result_path(self) -> Any:
+        """ResultPath of a state here."""
+        return self.result if self.kept else MISSING

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from sfini_celery.compiler.emit import MOST_INLINE_ITEMS
-from sfini_celery.compiler.nodes import Group, Node, Sequence, Step
+from sfini_celery.compiler.nodes import Branching, Caught, Each, Group, Node, Sequence, Step
 from sfini_celery.errors import CompileError
 
 __all__ = ["LONGEST_DEFINITION", "LONGEST_PAYLOAD", "MOST_EVENTS", "check_definition", "check_events", "check_payload"]
@@ -53,12 +53,18 @@ def check_events(node: Node, *, adhoc: bool) -> None:
 
 
 def _events(node: Node, *, adhoc: bool) -> int:
+    """At least so many events, retries and items of lists that are not known yet left out."""
+    inner = [_events(child, adhoc=adhoc) for child in node.children]
     if isinstance(node, Step):
-        return _EVENTS_OF_A_TASK + (2 if node.delay else 0) + sum(_events(link, adhoc=adhoc) for link in node.links)
-    if isinstance(node, Sequence):
-        return sum(_events(step, adhoc=adhoc) for step in node.steps)
+        return _EVENTS_OF_A_TASK + (2 if node.delay else 0) + sum(inner)
     if isinstance(node, Group):
-        if adhoc and len(node.members) > MOST_INLINE_ITEMS:
+        if adhoc and len(inner) > MOST_INLINE_ITEMS:
             return _EVENTS_OF_A_GROUP + 2  # the children have histories of their own
-        return _EVENTS_OF_A_GROUP + sum(_EVENTS_OF_AN_ITEM + _events(member, adhoc=adhoc) for member in node.members)
-    return 2
+        return _EVENTS_OF_A_GROUP + sum(_EVENTS_OF_AN_ITEM + events for events in inner)
+    if isinstance(node, Each):
+        return _EVENTS_OF_A_GROUP
+    if isinstance(node, Branching):
+        return 2 + min(inner if node.otherwise else [*inner, 0])
+    if isinstance(node, Caught):
+        return inner[0]
+    return 2 + sum(inner) if not isinstance(node, Sequence) else sum(inner)

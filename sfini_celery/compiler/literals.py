@@ -7,15 +7,16 @@ of a literal follows from the place of its call, and a group whose members are a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kombu.utils import json as kombu_json
 
-from sfini_celery.compiler.nodes import Constant, Delay, Group, Node, Sequence, Step
+from sfini_celery.canvas import Condition, Expression
+from sfini_celery.compiler.nodes import Group, Node, Step
 from sfini_celery.errors import CompileError
 
-__all__ = ["lifted", "parts_of", "shape_of", "to_json"]
+__all__ = ["are_alike", "expressions_in", "has_path_key", "has_references", "lifted", "parts_of", "shape_of", "to_json"]
 
 
 def to_json(value: Any, path: str, what: str) -> Any:
@@ -40,39 +41,61 @@ def parts_of(step: Step) -> dict[str, Any]:
 
 def lifted(node: Node) -> Any:
     """The literals of a node as they travel in the execution input."""
-    if isinstance(node, Step):
-        parts = [to_json(value, node.path, f"{part} of {node.task}") for part, value in parts_of(node).items()]
-        own = parts[0] if len(parts) == 1 else parts
-        return [own, [lifted(link) for link in node.links]] if node.links else own
-    if isinstance(node, Sequence):
-        return [lifted(step) for step in node.steps]
-    if isinstance(node, Group):
-        return [lifted(member) for member in node.members]
-    if isinstance(node, Constant):
-        return None
-    raise NotImplementedError(type(node).__name__)
+    children = [lifted(child) for child in node.children]
+    if not isinstance(node, Step):
+        return children
+    parts = [] if has_references(node) else parts_of(node).items()
+    written = [to_json(value, node.path, f"{part} of {node.task}") for part, value in parts]
+    own = written[0] if len(written) == 1 else written
+    return [own, *children] if children else own
 
 
 def shape_of(node: Node) -> Any:
     """What is left of a node without its literals: two nodes of one shape can share their states."""
+    shapes = [shape_of(child) for child in node.children]
+    kind = type(node).__name__
+    if isinstance(node, Group) and are_alike(shapes):
+        return kind, node.name, "alike", shapes[0]
     if isinstance(node, Step):
-        return (
-            "step", node.task, node.over, node.immutable, node.queue, node.name, _delay(node.delay),
-            tuple(parts_of(node)), tuple(map(shape_of, node.links)),
-        )  # fmt: skip
-    if isinstance(node, Sequence):
-        return ("sequence", node.name, *map(shape_of, node.steps))
-    if isinstance(node, Group):
-        shapes = [shape_of(member) for member in node.members]
-        alike = len(shapes) > 1 and all(shape == shapes[0] for shape in shapes)
-        return ("group", node.name, "alike", shapes[0]) if alike else ("group", node.name, *shapes)
-    if isinstance(node, Constant):
-        return ("constant", json.dumps(node.value))
-    raise NotImplementedError(type(node).__name__)
+        own = (repr((node.args, node.kwargs, node.options)),) if has_references(node) else tuple(parts_of(node))
+        return kind, node.name, node.fixed, own, *shapes
+    return kind, node.name, node.fixed, *shapes
 
 
-def _delay(delay: Delay | None) -> Any:
-    return None if delay is None else (delay.seconds, delay.until)
+def are_alike(shapes: list[Any]) -> bool:
+    """Whether several nodes have one shape."""
+    return len(shapes) > 1 and all(shape == shapes[0] for shape in shapes)
+
+
+def has_references(value: Any) -> bool:
+    """Whether ``prev`` stands somewhere in there."""
+    if isinstance(value, Expression):
+        return True
+    if isinstance(value, Step):
+        return has_references(value.args) or has_references(value.kwargs)
+    if isinstance(value, Mapping):
+        return any(map(has_references, value.values()))
+    return isinstance(value, list | tuple) and any(map(has_references, value))
+
+
+def expressions_in(node: Node) -> Iterator[Expression]:
+    """Every ``prev`` in a node and its parts."""
+    yield from _expressions(vars(node))
+    for child in node.children:
+        yield from expressions_in(child)
+
+
+def _expressions(value: Any) -> Iterator[Expression]:
+    if isinstance(value, Expression):
+        yield value
+    elif isinstance(value, Condition):
+        yield from _expressions(vars(value))
+    elif isinstance(value, Mapping):
+        for member in value.values():
+            yield from _expressions(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            yield from _expressions(member)
 
 
 def has_path_key(value: Any) -> bool:

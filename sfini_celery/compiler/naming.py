@@ -13,6 +13,7 @@ class StateNames:
 
     def __init__(self) -> None:
         self._taken: dict[str, str] = {}
+        self.repeating = False
 
     def give(self, wanted: str, path: str, *, chosen: str | None = None) -> str:
         """A name for a state.
@@ -29,6 +30,8 @@ class StateNames:
         if chosen is not None:
             if not isinstance(chosen, str) or not 0 < len(chosen) <= LONGEST_NAME:
                 raise CompileError(place, f"sfn_name {chosen!r} must be text of 1 to {LONGEST_NAME} characters")
+            if self.repeating:
+                return self.give(chosen, path)
             if chosen in self._taken:
                 raise CompileError(place, f"state {chosen!r} is already defined at {self._taken[chosen]}")
             self._taken[chosen] = place

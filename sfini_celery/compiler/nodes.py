@@ -5,12 +5,28 @@ Every node knows its path in the canvas (``chain[2].group[0]``), so that an erro
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-__all__ = ["Constant", "Delay", "Group", "Node", "Sequence", "Step"]
+from sfini_celery.canvas import Condition, Expression
+
+__all__ = [
+    "Branching",
+    "Caught",
+    "Constant",
+    "Delay",
+    "Each",
+    "Group",
+    "Loop",
+    "Node",
+    "Raw",
+    "Sequence",
+    "Step",
+    "Waiting",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +45,16 @@ class Node:
     def place(self) -> str:
         """The path, or a word for the whole canvas."""
         return self.path or "canvas"
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """The parts of it, in the order in which their literals are lifted."""
+        return ()
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        """What is neither a literal nor a part: what makes its shape, with its name."""
+        return ()
 
 
 @dataclass(frozen=True)
@@ -64,12 +90,24 @@ class Step(Node):
     links: tuple[Node, ...] = ()
     over: str = ""
 
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return self.links
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        return self.task, self.over, self.immutable, self.queue, self.delay
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sequence(Node):
     """One after the other, each with the result of the one before."""
 
     steps: tuple[Node, ...]
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return self.steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +116,109 @@ class Group(Node):
 
     members: tuple[Node, ...]
 
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return self.members
+
 
 @dataclass(frozen=True, kw_only=True)
 class Constant(Node):
     """A result that is known: what a chord's body gets from an empty header."""
 
     value: Any
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        return (repr(self.value),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Each(Node):
+    """A body for every item of the previous result."""
+
+    body: Node
+    concurrency: int | None = None
+    tolerate: bool = False
+    distributed: bool = False
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.body,)
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        return self.concurrency, self.tolerate, self.distributed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branching(Node):
+    """The first branch whose condition holds; without ``otherwise`` the previous result passes on."""
+
+    conditions: tuple[Condition, ...]
+    branches: tuple[Node, ...]
+    otherwise: Node | None = None
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return self.branches if self.otherwise is None else (*self.branches, self.otherwise)
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        return (*map(repr, self.conditions), self.otherwise is None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop(Node):
+    """A body again and again on its own result, until a condition holds."""
+
+    body: Node
+    until: Condition
+    at_most: int | None = None
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.body,)
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        return repr(self.until), self.at_most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting(Node):
+    """A wait; the previous result passes on."""
+
+    seconds: int | Expression | None = None
+    until: datetime | Expression | None = None
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        return repr(self.seconds), repr(self.until)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caught(Node):
+    """A body, and what runs instead of the rest of it when it fails with certain errors."""
+
+    body: Node
+    errors: tuple[tuple[str, ...], ...]
+    handlers: tuple[Node, ...]
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        return (self.body, *self.handlers)
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        return self.errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw(Node):
+    """A state of the states language, as the user wrote it."""
+
+    state: Mapping[str, Any]
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        return (json.dumps(self.state, sort_keys=True),)

@@ -15,7 +15,21 @@ from typing import Any, TypeVar
 from celery import Celery
 from celery.canvas import Signature, _chain, _chord, chunks, group, maybe_signature, xmap, xstarmap
 
-from sfini_celery.compiler.nodes import Constant, Delay, Group, Node, Sequence, Step
+from sfini_celery.canvas import primitives
+from sfini_celery.compiler.nodes import (
+    Branching,
+    Caught,
+    Constant,
+    Delay,
+    Each,
+    Group,
+    Loop,
+    Node,
+    Raw,
+    Sequence,
+    Step,
+    Waiting,
+)
 from sfini_celery.errors import CompileError
 
 __all__ = ["Reader", "reads"]
@@ -32,6 +46,8 @@ _OF_PUBLISHING = frozenset(
      "mandatory", "immediate", "add_to_parent", "ignore_result", "shadow", "replaced_task_nesting", "argsrepr",
      "kwargsrepr", "declare", "expiration", "delivery_info", "app", "result_cls", "router", "route_name", "use_link"}
 )  # fmt: skip
+MOST_INLINE_AT_ONCE = 40
+"""An inline Map runs so many at once; more asks for a distributed one."""
 _OWN = frozenset({"sfn_name", "link", "link_error", "countdown", "eta", "queue", "routing_key", "exchange", "task_id"})
 CARRIED = frozenset({"priority", "headers", "stamps", "stamped_headers", "soft_time_limit", "time_limit", "expires"})
 
@@ -275,6 +291,83 @@ def _read_chunks(reader: Reader, signature: Signature, path: str) -> Node:
         for index, part in enumerate(parts)
     )  # fmt: skip
     return _with_options(reader, Group(path=path, members=members), reader.options(signature, path))
+
+
+def _primitive(reader: Reader, signature: primitives.Primitive, path: str) -> tuple[dict[str, Any], str | None]:
+    """A primitive's parameters and its name; other options mean nothing on a step that is no task."""
+    options = reader.options(signature, path)
+    name = options.pop("sfn_name", None)
+    if options:
+        place = path or "canvas"
+        raise CompileError(
+            place, f"{', '.join(sorted(options))}: {signature.NAME}(...) is no task", "set it on the tasks"
+        )
+    if signature["args"]:
+        raise CompileError(path or "canvas", f"partial arguments on {signature.NAME}(...)", "set them on its tasks")
+    return signature["kwargs"], name
+
+
+@reads(primitives.each)
+def _read_each(reader: Reader, signature: Any, path: str) -> Node:
+    given, name = _primitive(reader, signature, path)
+    return Each(
+        path=path,
+        name=name,
+        body=reader.read(given["body"], joined(path, "each")),
+        concurrency=given["concurrency"],
+        tolerate=given["tolerate"],
+        distributed=given["distributed"] or (given["concurrency"] or 0) > MOST_INLINE_AT_ONCE,
+    )
+
+
+@reads(primitives.choice)
+def _read_choice(reader: Reader, signature: Any, path: str) -> Node:
+    given, name = _primitive(reader, signature, path)
+    branches = [
+        reader.read(branch["then"], joined(path, f"choice[{index}]")) for index, branch in enumerate(given["branches"])
+    ]
+    otherwise = given["otherwise"]
+    return Branching(
+        path=path,
+        name=name,
+        conditions=tuple(branch["when"] for branch in given["branches"]),
+        branches=tuple(branches),
+        otherwise=None if otherwise is None else reader.read(otherwise, joined(path, "otherwise")),
+    )
+
+
+@reads(primitives.loop)
+def _read_loop(reader: Reader, signature: Any, path: str) -> Node:
+    given, name = _primitive(reader, signature, path)
+    body = reader.read(given["body"], joined(path, "loop"))
+    return Loop(path=path, name=name, body=body, until=given["until"], at_most=given["at_most"])
+
+
+@reads(primitives.wait)
+def _read_wait(reader: Reader, signature: Any, path: str) -> Node:
+    given, name = _primitive(reader, signature, path)
+    return Waiting(path=path, name=name, seconds=given["seconds"], until=given["until"])
+
+
+@reads(primitives.catch)
+def _read_catch(reader: Reader, signature: Any, path: str) -> Node:
+    given, name = _primitive(reader, signature, path)
+    return Caught(
+        path=path,
+        name=name,
+        body=reader.read(given["body"], joined(path, "catch")),
+        errors=tuple(tuple(entry["errors"]) for entry in given["handlers"]),
+        handlers=tuple(
+            reader.read(entry["handler"], joined(path, f"handler[{index}]"))
+            for index, entry in enumerate(given["handlers"])
+        ),
+    )
+
+
+@reads(primitives.asl)
+def _read_asl(reader: Reader, signature: Any, path: str) -> Node:
+    given, name = _primitive(reader, signature, path)
+    return Raw(path=path, name=name, state=given["state"])
 
 
 _BY_NAME = {"celery.map": _read_map, "celery.starmap": _read_map, "celery.chunks": _read_chunks}

@@ -177,6 +177,20 @@ def test_any_text_is_a_call_or_invalid_input(text: str) -> None:
         read(text)
 
 
+@pytest.mark.parametrize(
+    ("cause", "message", "trace"),
+    [
+        ('{"errorType": "KeyError", "errorMessage": "no", "stackTrace": "here"}', "no", "here"),
+        ("plain words", "plain words", ""),
+        ('{"other": 1}', '{"other": 1}', ""),
+        (None, None, ""),
+    ],
+)
+def test_a_handler_gets_the_error_with_its_cause_read(cause: str | None, message: str | None, trace: str) -> None:
+    call = read(envelope(caught={"error": "KeyError", "cause": cause, "input": [1]}, args=["more"]))
+    assert call.args == ({"error": "KeyError", "message": message, "traceback": trace, "input": [1]}, "more")
+
+
 def test_a_map_runs_celerys_own_over_a_task_that_is_an_activity() -> None:
     name, args, kwargs = read(envelope(over="starmap", args=[[1, 2], [3, 4]])).run
     assert (name, args, kwargs["it"]) == ("celery.starmap", (), [[1, 2], [3, 4]])

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -17,11 +18,14 @@ from kombu.utils import json as kombu_json
 
 from sfini_celery import SfiniCelery, asl
 from sfini_celery.activity import ActivityRegistry, failure_of, read_input, write_output
+from sfini_celery.canvas import run_eagerly
 from sfini_celery.compiler import Compiled, compile_canvas
+from sfini_celery.errors import LoopExhausted
 from sfini_celery.local.clock import VirtualClock
 from sfini_celery.local.engine import Engine, Execution, Payload
 
 ACCOUNT = "123456789012"
+NOW = datetime(2026, 1, 1, 23, 50, tzinfo=timezone.utc).timestamp()
 
 
 @dataclass
@@ -73,7 +77,7 @@ class Oracle:
 
     def eager(self, canvas: Any, args: Any = (), kwargs: Any = None) -> Any:
         """What Celery returns eagerly, after a JSON round trip."""
-        signature = maybe_signature(json.loads(kombu_json.dumps(canvas)), app=self.app)
+        signature = maybe_signature(kombu_json.loads(kombu_json.dumps(canvas)), app=self.app)
         with allow_join_result():
             try:
                 value = signature.apply(tuple(args), dict(kwargs or {})).get()
@@ -81,8 +85,18 @@ class Oracle:
                 return ("failed", type(exc).__name__)
         return kombu_json.loads(kombu_json.dumps(value))
 
+    def meaning(self, canvas: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What a canvas with steps of ours returns eagerly, after a JSON round trip."""
+        try:
+            value = run_eagerly(kombu_json.loads(kombu_json.dumps(canvas)), tuple(args), kwargs)
+        except LoopExhausted:
+            return ("failed", "sfini.LoopExhausted")
+        except Exception as exc:
+            return ("failed", type(exc).__name__)
+        return value
+
     async def _run(self, compiled: Compiled, text: str) -> Execution:
-        clock = VirtualClock(auto=True)
+        clock = VirtualClock(NOW, auto=True)
         engine = Engine(clock=clock, account=ACCOUNT)
         self.calls.clear()
         began = clock.now()
@@ -141,6 +155,18 @@ def oracle() -> Iterator[Oracle]:
     @task
     def same(value: Any = None, *rest: Any) -> Any:
         return value
+
+    @task
+    def dig(*args: Any) -> Any:
+        return {
+            "total": sum(map(_number, args)),
+            "list": list(args),
+            "nested": {"text": "ab", "none": None, "yes": True},
+        }
+
+    @task
+    def fail(kind: str, *args: Any) -> Any:
+        raise {"key": KeyError, "value": ValueError, "lookup": LookupError}[kind](*args)
 
     @task
     def boom(*args: Any) -> Any:
