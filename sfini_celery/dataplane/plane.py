@@ -188,9 +188,11 @@ class DataPlane:
             _keep_tls_buffers_small()
             # Reads the CA file: tens of milliseconds, once for both kinds of connection.
             context = await asyncio.get_running_loop().run_in_executor(None, _tls, self._verify)
-        # A poll holds its connection for a minute: reports must never wait behind them.
-        self._polls = self._session(context, limit=0, read=self._poll_timeout)
-        self._calls = self._session(context, limit=self._connections, read=self._call_timeout)
+        # A poll holds its connection for a minute: reports must never wait behind them. A limit on the whole of a poll
+        # would make a process that stood still give it up though its task has come; one on silence sees the data first.
+        self._polls = self._session(context, limit=0, read=self._poll_timeout, total=None)
+        total = self._connect_timeout + self._call_timeout
+        self._calls = self._session(context, limit=self._connections, read=self._call_timeout, total=total)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -199,12 +201,12 @@ class DataPlane:
                 await session.close()
         self._polls = self._calls = None
 
-    def _session(self, context: ssl.SSLContext | bool, *, limit: int, read: float) -> aiohttp.ClientSession:
+    def _session(
+        self, context: ssl.SSLContext | bool, *, limit: int, read: float, total: float | None
+    ) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=limit, ssl=context, ttl_dns_cache=60, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(
-                total=self._connect_timeout + read, connect=self._connect_timeout, sock_read=read
-            ),
+            timeout=aiohttp.ClientTimeout(total=total, connect=self._connect_timeout, sock_read=read),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("Accept", "Accept-Encoding"),
             headers=self._headers,

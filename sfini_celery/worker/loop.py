@@ -300,10 +300,13 @@ class Loop:
         return True
 
     def _report(self, job: Job | str, make: Callable[[Job], Report]) -> bool:
-        held = self.ledger.pop(job.id if isinstance(job, Job) else job)
+        held = self.ledger.get(job.id if isinstance(job, Job) else job)
         if held is None:
             return False
+        # Made first: what cannot be made raises here, and the job can still be reported otherwise.
         report = make(held)
+        if self.ledger.pop(held.id) is None:
+            return False
         with self._changed:
             self._pending += 1
         if not self._soon(lambda parts: parts.reports.submit(report)):
@@ -336,7 +339,6 @@ class Loop:
         loop = self._new_event_loop()
         helpers = ThreadPoolExecutor(8, thread_name_prefix="sfini-helper")
         try:
-            asyncio.set_event_loop(loop)
             loop.set_default_executor(helpers)
             loop.run_until_complete(self._main(loop))
         except BaseException as exc:
@@ -351,7 +353,6 @@ class Loop:
                 self._changed.notify_all()
             if self._pending:
                 log.error("sfini_reports_lost count=%d", self._pending)
-            asyncio.set_event_loop(None)
             loop.close()
             helpers.shutdown(wait=False)
         if self.crashed is not None and self._on_crash is not None:

@@ -340,6 +340,26 @@ def test_a_poll_is_given_more_time_than_a_report(stub) -> None:
         call(plane, lambda plane: plane.send_heartbeat(TOKEN))
 
 
+def test_a_task_that_came_while_the_process_stood_still_is_not_given_up(stub) -> None:
+    async def handler(operation: str, body: dict[str, Any], request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await asyncio.sleep(0.05)
+        return web.json_response({"taskToken": TOKEN, "input": "1"})
+
+    asked = threading.Event()
+    stub.handler = handler
+
+    async def use(plane: DataPlane) -> ActivityTask | None:
+        poll = asyncio.ensure_future(plane.get_activity_task(ARN, "me"))
+        while not asked.is_set():
+            await asyncio.sleep(0.001)
+        time.sleep(0.4)  # SIGSTOP, or a laptop's lid: every timer is overdue when it goes on
+        return await poll
+
+    plane = plane_for(stub.url, poll_timeout=0.2, connect_timeout=0.1)
+    assert call(plane, use) == ActivityTask(TOKEN, "1")
+
+
 def test_the_default_poll_outlasts_the_minute_that_the_service_holds_it() -> None:
     assert 65 <= plane_for("http://localhost:1")._poll_timeout <= 70
 

@@ -97,6 +97,18 @@ def test_only_the_first_outcome_is_sent(world, plane) -> None:
     assert plane.sent == [("failure", token, "sfini.TaskRevoked", "")]
 
 
+def test_an_outcome_that_cannot_be_made_a_report_does_not_cost_the_job(world, plane) -> None:
+    here = world()
+    here.loop.start()
+    token = plane.offer("arn:add")
+    job = here.inbox.get(timeout=5)
+    with pytest.raises(TypeError):
+        here.loop.report_success(job, 42)
+    assert job.id in here.ledger
+    assert here.loop.report_failure(job, "TypeError", "not text")
+    assert here.loop.flush(5) and plane.sent == [("failure", token, "TypeError", "not text")]
+
+
 def test_callbacks_run_on_the_one_named_daemon_thread(world, plane) -> None:
     names: queue.Queue[tuple[str, bool]] = queue.Queue()
 
