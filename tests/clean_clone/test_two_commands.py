@@ -1,7 +1,7 @@
 """The README's two commands, in a fresh clone with nothing of this machine's user: no caches, no ~/.aws.
 
-Opt-in, since each makes a virtual environment from the network: ``SFINI_CLEAN_CLONE=main`` for the main job, ``all`` for
-the tests as well (which do not come back here).
+Opt-in, since each makes a virtual environment from the network: ``SFINI_CLEAN_CLONE=main`` for the main job, ``all``
+for the tests as well (which do not come back here).
 """
 
 from __future__ import annotations
