@@ -328,3 +328,10 @@ def test_its_environment_points_boto3_at_it(server: LocalServer, monkeypatch: py
     session = boto3.Session()
     assert session.client("stepfunctions").list_activities()["activities"] == []
     assert session.client("sts").get_caller_identity()["Account"] == "123456789012"
+
+
+def test_time_is_moved_only_where_it_is_virtual_and_only_while_it_runs(server: LocalServer) -> None:
+    with pytest.raises(TypeError, match="VirtualClock"):
+        server.advance(1)
+    with pytest.raises(RuntimeError, match="not running"):
+        LocalServer(clock=VirtualClock()).advance(1)

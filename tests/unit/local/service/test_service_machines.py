@@ -317,3 +317,31 @@ def test_a_page_token_of_another_list_is_refused(api: Any) -> None:
         assert (await api.refused("ListActivities", nextToken=token)).code == "InvalidToken"
 
     asyncio.run(main())
+
+
+def test_a_machine_that_is_being_deleted_takes_no_changes(api: Any, definition: Any) -> None:
+    async def main() -> None:
+        arn = await api.machine("m")
+        await api("StartExecution", stateMachineArn=arn)
+        await api("DeleteStateMachine", stateMachineArn=arn)
+        create = {"name": "m", "definition": definition(), "roleArn": ROLE}
+        for operation, request in (
+            ("CreateStateMachine", create),
+            ("UpdateStateMachine", {"stateMachineArn": arn, "roleArn": OTHER_ROLE}),
+            ("PublishStateMachineVersion", {"stateMachineArn": arn}),
+        ):
+            assert (await api.refused(operation, **request)).code == "StateMachineDeleting"
+
+    asyncio.run(main())
+
+
+def test_an_alias_is_unknown_and_a_version_is_not_updated(api: Any) -> None:
+    async def main() -> None:
+        arn = await api.machine(publish=True)
+        assert (await api.refused("StartExecution", stateMachineArn=f"{arn}:PROD")).code == "StateMachineDoesNotExist"
+        changed = {"stateMachineArn": f"{arn}:1", "roleArn": OTHER_ROLE}
+        assert (await api.refused("UpdateStateMachine", **changed)).code == "InvalidArn"
+        unversioned = await api.refused("DeleteStateMachineVersion", stateMachineVersionArn=arn)
+        assert unversioned.code == "ValidationException"
+
+    asyncio.run(main())
