@@ -61,8 +61,10 @@ class LocalServer:
         OSError: from :meth:`start`, when it cannot listen there
 
     Example:
+        >>> import boto3
+        >>> keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
         >>> with LocalServer() as server:
-        ...     sfn = boto3.client("stepfunctions", endpoint_url=server.url, region_name="us-east-1")
+        ...     sfn = boto3.client("stepfunctions", endpoint_url=server.url, region_name="us-east-1", **keys)
         ...     sfn.create_activity(name="add")["activityArn"]
         'arn:aws:states:us-east-1:123456789012:activity:add'
     """
