@@ -74,4 +74,5 @@ def forget_request(consumer: Any, request: Any) -> None:
     if entry is not None:
         with contextlib.suppress(Exception):
             consumer.timer.cancel(entry)
+            entry.args = ()  # it stays in the timer until it is due, and `inspect scheduled` would go on showing it
     state.task_ready(request)

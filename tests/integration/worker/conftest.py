@@ -26,14 +26,14 @@ REDIS = "redis://127.0.0.1:6379/0"
 RABBIT = "amqp://guest:guest@127.0.0.1:5672//"
 
 
-def _until(condition: Callable[[], object], seconds: float, what: str) -> object:
+def _until(condition: Callable[[], object], seconds: float, what: str | Callable[[], str]) -> object:
     """What ``condition`` returns once that is true, looked at until the deadline."""
     deadline = time.monotonic() + seconds
     while True:
         if value := condition():
             return value
         if time.monotonic() > deadline:
-            pytest.fail(f"after {seconds} s still not: {what}")
+            pytest.fail(f"after {seconds} s still not: {what() if callable(what) else what}")
         time.sleep(0.03)
 
 
@@ -155,11 +155,11 @@ class Worker:
                 pytest.fail(f"the worker exited with {self.process.returncode}:\n{self.log}")
             return text in self.log
 
-        _until(seen, seconds, f"{text!r} in the log of {self.nodename}:\n{self.log[-3000:]}")
+        _until(seen, seconds, lambda: f"{text!r} in the log of {self.nodename}:\n{self.log[-3000:]}")
 
     def ready(self) -> Worker:
         """Return once it polls."""
-        self.wait_for("sfini_polling")
+        self.wait_for("sfini_serving")
         return self
 
     def ask(self, seconds: float = 20) -> None:
@@ -287,6 +287,35 @@ def start_worker(
     yield start
     for worker in made:
         worker.end()
+
+
+@pytest.fixture(scope="module")
+def crew(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Worker]]:
+    """Starts workers that the module's tests share, and ends them."""
+    made: list[Worker] = []
+    brokers: list[Broker] = []
+
+    def start(pool: str, broker: str | Broker, **options: object) -> Worker:
+        folder = tmp_path_factory.mktemp(pool)
+        folder.chmod(0o700)
+        if isinstance(broker, str):
+            broker = Broker(broker, folder)
+            brokers.append(broker)
+            broker.check()
+        options = {"prefix": f"{uuid.uuid4().hex[:8]}-", **options}
+        made.append(Worker(server, broker, folder, pool=pool, **options))
+        return made[-1]
+
+    try:
+        yield start
+    finally:
+        for worker in made:
+            if worker.process.poll() is None:
+                worker.process.terminate()
+        for worker in made:
+            worker.end()
+        for broker in brokers:
+            broker.clean()
 
 
 class Fleet:

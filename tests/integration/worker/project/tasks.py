@@ -78,6 +78,17 @@ def changed(self, n):
     return "done"
 
 
+@app.activity(bind=True, max_retries=None, heartbeat=3)
+def patient(self, countdown):
+    raise self.retry(countdown=countdown)
+
+
+@app.activity(bind=True)
+def late_retry(self, seconds):
+    time.sleep(seconds)
+    raise self.retry(countdown=0)
+
+
 @app.activity
 def bare_retry():
     raise Retry("by hand")
@@ -185,6 +196,33 @@ def whole(data):
 @app.activity(sensitive=True)
 def secret(password):
     return f"hash of {password}"
+
+
+@app.activity(heartbeat=3, acks_late=True)
+def counted(path, seconds):
+    with Path(path).open("a") as file:
+        file.write("x")
+    time.sleep(seconds)
+    return "rested"
+
+
+@app.activity(heartbeat=3, bind=True)
+def counted_retry(self, path, countdown):
+    with Path(path).open("a") as file:
+        file.write("x")
+    if not self.request.retries:
+        raise self.retry(countdown=countdown)
+    return "retried"
+
+
+@app.activity(rate_limit="1/s", heartbeat=3)
+def slowly(n):
+    return n
+
+
+@app.activity(sensitive=True)
+def slow_secret(password):
+    time.sleep(60)
 
 
 @app.activity(rate_limit="10/s")
