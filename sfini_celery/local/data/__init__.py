@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .choice import matches
 from .errors import DataError, PathNotFound, QueryError, StateError
-from .jsonata import States, evaluate_jsonata, is_expression, render_jsonata
+from .jsonata import States, evaluate_jsonata, has_jsonata, is_expression, render_jsonata
 from .jsontext import dumps, loads
 from .paths import MISSING, Missing, Scope, apply_input_path, apply_output_path, get_path, is_present, put_path
 from .templates import evaluate, render
@@ -31,6 +31,7 @@ __all__ = [
     "render",
     # JSONata
     "evaluate_jsonata",
+    "has_jsonata",
     "is_expression",
     "render_jsonata",
     # text

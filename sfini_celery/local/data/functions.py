@@ -104,7 +104,7 @@ def _identity(value: Any) -> Any:
         return dict, frozenset((key, _identity(item)) for key, item in value.items())
     if isinstance(value, list):
         return list, tuple(map(_identity, value))
-    return (str if isinstance(value, str) else type(value)), value
+    return type(value), value
 
 
 @_function("Format", 1, None)

@@ -7,6 +7,7 @@ Sources: the developer guide's "Transforming data with JSONata in Step Functions
 
 from __future__ import annotations
 
+import importlib.util
 import random
 import sys
 import uuid
@@ -39,6 +40,11 @@ class States:
     states: Mapping[str, Any]
     variables: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     now: float | None = None
+
+
+def has_jsonata() -> bool:
+    """Whether the extra is installed."""
+    return importlib.util.find_spec("jsonata") is not None
 
 
 def is_expression(value: Any) -> bool:

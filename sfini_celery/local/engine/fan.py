@@ -10,9 +10,8 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sfini_celery.local.data import MISSING, DataError, apply_input_path, get_path, render
 from sfini_celery.local.engine.execution import Frame
-from sfini_celery.local.engine.failure import RUNTIME, Failure, failure_in
+from sfini_celery.local.engine.failure import RUNTIME, Failure
 from sfini_celery.local.engine.payload import Payload, joined
 from sfini_celery.local.engine.visit import Outcome, Visit
 
@@ -111,8 +110,8 @@ async def run_map(visit: Visit) -> Outcome:
     elif processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
         raise Failure(RUNTIME, f"The state '{visit.name}' is a distributed Map, which this server does not run.")
     effective = visit.effective_input()
-    slots = _concurrency(visit, effective)
-    items = _items(visit, effective)
+    slots = min(visit.concurrency(effective) or MOST_ITERATIONS, MOST_ITERATIONS)
+    items = visit.items(effective)
     visit.frame.record("MapStateStarted", len(items))
     fan = Fan(visit, len(items))
     todo = enumerate(items)
@@ -121,28 +120,6 @@ async def run_map(visit: Visit) -> Outcome:
     result = await fan.wait()
     visit.frame.note("MapStateSucceeded")
     return visit.outcome(result)
-
-
-def _concurrency(visit: Visit, effective: Payload) -> int:
-    path = visit.state.get("MaxConcurrencyPath")
-    if path is None:
-        limit = visit.state.get("MaxConcurrency", 0)
-    else:
-        limit = get_path(path, visit.scope(effective))
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
-            what = f'The MaxConcurrencyPath field refers to value "{Payload(value=limit).text}"'
-            raise DataError(RUNTIME, f"{what} which is not a valid integer: {path}")
-    return min(limit or MOST_ITERATIONS, MOST_ITERATIONS)
-
-
-def _items(visit: Visit, effective: Payload) -> list[Any]:
-    path = visit.state.get("ItemsPath", MISSING)
-    items = apply_input_path(path, visit.scope(effective))
-    if not isinstance(items, list):
-        # AWS shows a path into the context object without its second dollar.
-        shown = "$" if path is MISSING else path.replace("$$", "$", 1)
-        raise DataError(RUNTIME, f'Reference path "{shown}" must point to array.')
-    return items
 
 
 def _next_iteration(
@@ -166,23 +143,10 @@ async def _run_iteration(
 ) -> None:
     visit = fan.visit
     try:
-        result = await frame.engine.interpret(frame, processor, _item_input(visit, effective, index, item))
+        result = await frame.engine.interpret(frame, processor, visit.item(effective, index, item))
     except Failure as failure:
         fan.fail(frame, failure)
         return
     succeeded = frame.note("MapIterationSucceeded", visit.name, index)
     fan.succeed(frame, index, result, succeeded)
     _next_iteration(fan, todo, processor, effective, frame.last)
-
-
-def _item_input(visit: Visit, effective: Payload, index: int, item: Any) -> Payload:
-    state = visit.state
-    # Parameters is the old name of ItemSelector.
-    selector = state.get("ItemSelector", state.get("Parameters"))
-    if selector is None:
-        return Payload(value=item)
-    scope = visit.scope(effective, item={"Index": index, "Value": item})
-    try:
-        return Payload(value=render(selector, scope))
-    except DataError as error:
-        raise failure_in(visit.name, visit.entered, error) from None

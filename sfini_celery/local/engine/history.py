@@ -44,6 +44,7 @@ _DETAILS: dict[str, tuple[str, ...]] = {
     "ActivityStarted": ("workerName",),
     "ActivitySucceeded": ("output",),
     "ActivityTimedOut": _FAILED,
+    "EvaluationFailed": (*_FAILED, "location", "state"),
     "ExecutionAborted": _FAILED,
     "ExecutionFailed": _FAILED,
     "ExecutionStarted": ("input", "roleArn", "stateMachineVersionArn"),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sfini_celery.local.data import StateError, dumps
+from sfini_celery.local.data import QueryError, StateError
 from sfini_celery.local.engine.execution import Frame, Status
-from sfini_celery.local.engine.failure import RUNTIME, Failure, failure_in, first_match
+from sfini_celery.local.engine.failure import Failure, failure_in, first_match
 from sfini_celery.local.engine.fan import run_map, run_parallel
+from sfini_celery.local.engine.jsonata_visit import JSONataVisit
+from sfini_celery.local.engine.jsonpath_visit import JSONPathVisit
 from sfini_celery.local.engine.payload import Payload
 from sfini_celery.local.engine.retry import MAX_ATTEMPTS, delay
 from sfini_celery.local.engine.states import Work, run_choice, run_fail, run_pass, run_succeed, run_wait
@@ -18,8 +19,6 @@ from sfini_celery.local.engine.task import run_task
 from sfini_celery.local.engine.visit import Outcome, Visit
 
 __all__ = ["WORK", "run_frame"]
-
-log = logging.getLogger(__name__)
 
 WORK: dict[str, Work] = {
     "Choice": run_choice,
@@ -32,6 +31,9 @@ WORK: dict[str, Work] = {
     "Wait": run_wait,
 }
 """How each type of state does its work. A new type is one function and one row."""
+
+VISITS: dict[str, type[Visit]] = {"JSONPath": JSONPathVisit, "JSONata": JSONataVisit}
+"""What the fields of a state mean, by QueryLanguage: the state's own, else the whole machine's."""
 
 _STATES_PER_TURN = 20
 """States without a wait that a frame runs before it lets others have a turn."""
@@ -68,28 +70,19 @@ async def run_frame(frame: Frame, machine: Mapping[str, Any], input: Payload) ->
 
 async def _run_state(frame: Frame, name: str, state: Mapping[str, Any], input: Payload) -> tuple[Payload, str | None]:
     type = state["Type"]
-    visit = Visit(frame, name, state, input)
+    language = state.get("QueryLanguage") or frame.execution.revision.definition.get("QueryLanguage", "JSONPath")
+    visit = VISITS[language](frame, name, state, input)
+    visit.left = frame.last
     visit.entered = frame.record(f"{type}StateEntered", name, input)
     frame.state = type
-    outcome = await _outcome(visit, _work(visit))
+    outcome = await _outcome(visit, WORK[type])
     assigned = outcome.assigned
-    texts = {variable: dumps(value) for variable, value in assigned.items()} if assigned else None
+    texts = {variable: payload.text for variable, payload in assigned.items()} if assigned else None
     frame.record(f"{type}StateExited", name, outcome.output, texts)
     frame.state = None
     if assigned:
-        frame.variables.update(assigned)
+        frame.variables.update({variable: payload.value for variable, payload in assigned.items()})
     return outcome.output, outcome.next
-
-
-def _work(visit: Visit) -> Work:
-    default = visit.frame.execution.revision.definition.get("QueryLanguage", "JSONPath")
-    if visit.state.get("QueryLanguage", default) == "JSONPath":
-        return WORK[visit.state["Type"]]
-    return _refuse_jsonata
-
-
-async def _refuse_jsonata(visit: Visit) -> Outcome:
-    raise Failure(RUNTIME, f"The state '{visit.name}' is written in JSONata, which this server does not run.")
 
 
 async def _outcome(visit: Visit, work: Work) -> Outcome:
@@ -98,9 +91,9 @@ async def _outcome(visit: Visit, work: Work) -> Outcome:
         try:
             return await work(visit)
         except StateError as error:
-            failure = failure_in(visit.name, visit.entered, error)
+            failure = _failure(visit, error)
         except Exception as error:
-            failure = _crash(visit, error)
+            failure = visit.crashed(error)
         if await _retry(visit, failure, tries):
             continue
         if visit.has_failed_frame:
@@ -111,9 +104,9 @@ async def _outcome(visit: Visit, work: Work) -> Outcome:
         try:
             return visit.caught(caught[1], failure)
         except StateError as error:
-            raise failure_in(visit.name, visit.entered, error) from None
+            raise _failure(visit, error) from None
         except Exception as error:
-            raise _crash(visit, error) from None
+            raise visit.crashed(error) from None
 
 
 async def _retry(visit: Visit, failure: Failure, tries: dict[int, int]) -> bool:
@@ -133,9 +126,15 @@ async def _retry(visit: Visit, failure: Failure, tries: dict[int, int]) -> bool:
     return True
 
 
-def _crash(visit: Visit, error: Exception) -> Failure:
-    log.error(
-        "local.state_crashed execution=%s state=%s", visit.frame.execution.arn, visit.name, exc_info=error, stacklevel=2
-    )
-    where = f"An error occurred while executing the state '{visit.name}' (entered at the event id #{visit.entered})."
-    return Failure(RUNTIME, f"{where} This is a bug of the embedded server, whose log has the traceback: {error!r}")
+def _failure(visit: Visit, error: StateError) -> Failure:
+    """The state's failure; what went wrong in its JSONata has an event of its own."""
+    failure = failure_in(visit.name, visit.entered, error)
+    if isinstance(error, QueryError):
+        frame, type = visit.frame, visit.state["Type"]
+        # As AWS recorded it: what fails on entering hangs on what led there, unless the state has begun to wait.
+        has_begun = frame.last != visit.entered or type == "Wait"
+        previous = frame.last if has_begun else visit.left
+        details = failure.error, failure.cause, error.location, visit.name
+        frame.last = frame.execution.record("EvaluationFailed", previous, *details)
+        visit.has_failed_frame = visit.has_failed_frame or type == "Map"
+    return failure

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from sfini_celery.local.data import StateError, dumps, render
+from sfini_celery.local.data import StateError, dumps
 from sfini_celery.local.engine.failure import RUNTIME, Failure
 from sfini_celery.local.engine.integrations import Integration, Resource, TaskCall, read_resource
 from sfini_celery.local.engine.payload import Payload
@@ -69,7 +69,7 @@ async def _run_integration(visit: Visit, resource: Resource) -> Outcome:
     frame.ticket = ticket
     try:
         parameters = visit.parameters(effective)
-        credentials = _credentials(visit, effective)
+        credentials = visit.credentials(effective)
     except StateError:
         ticket.close()
         raise
@@ -135,14 +135,6 @@ def _check_open(visit: Visit) -> None:
     # The event that was just written may have been the last one that the execution was allowed.
     if visit.frame.execution.is_closed:
         raise asyncio.CancelledError
-
-
-def _credentials(visit: Visit, effective: Payload) -> dict[str, Any] | None:
-    template = visit.state.get("Credentials")
-    if not template:
-        return None
-    rendered = render(template, visit.scope(effective))
-    return {f"{key[:1].lower()}{key[1:]}": value for key, value in rendered.items()}
 
 
 def _payload(result: Any) -> Payload:

@@ -1,32 +1,24 @@
 """One visit of a state: what its fields see, and how its input becomes its output.
 
-The order is AWS's: InputPath, Parameters, the state's work, ResultSelector, ResultPath, OutputPath. A payload that no
-field touches stays the object it was, so that its text need not be written again.
+What the fields mean is the query language's: :mod:`.jsonpath_visit` and :mod:`.jsonata_visit`. A payload that no field
+touches stays the object it was, so that its text need not be written again.
 """
 
 from __future__ import annotations
 
+import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sfini_celery.local.data import (
-    MISSING,
-    DataError,
-    PathNotFound,
-    Scope,
-    apply_input_path,
-    apply_output_path,
-    get_path,
-    put_path,
-    render,
-)
+from sfini_celery.local.data import StateError, parse_timestamp
 from sfini_celery.local.engine.execution import Frame, iso
-from sfini_celery.local.engine.failure import RUNTIME, Failure, too_large
+from sfini_celery.local.engine.failure import RUNTIME, Failure, failure_in, too_large
 from sfini_celery.local.engine.payload import Payload, is_too_large
 
 __all__ = ["Outcome", "Visit"]
 
-_UNTOUCHED = (MISSING, "$")
+log = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
@@ -40,16 +32,17 @@ class Outcome(NamedTuple):
 
     output: Payload
     next: str | None
-    assigned: Mapping[str, Any] | None = None
+    assigned: Mapping[str, Payload] | None = None
 
 
-class Visit:
+class Visit(ABC):
     """A state from its Entered event to its Exited one.
 
     Attributes:
         frame: where it is
         name, state: the state and its definition
-        input: as it came, before InputPath
+        input: as it came
+        left: the number of the event before it
         entered: the number of its Entered event
         retry_count: how often it was retried
         token: the task token, where its fields may see one
@@ -62,6 +55,7 @@ class Visit:
         "frame",
         "has_failed_frame",
         "input",
+        "left",
         "name",
         "retry_count",
         "state",
@@ -71,7 +65,7 @@ class Visit:
     def __init__(self, frame: Frame, name: str, state: Mapping[str, Any], input: Payload) -> None:
         self.frame, self.name, self.state, self.input = frame, name, state, input
         self._entered_time = frame.engine.clock.now()
-        self.entered = 0
+        self.left = self.entered = 0
         self.retry_count = 0
         self.token: str | None = None
         self.has_failed_frame = False
@@ -93,88 +87,92 @@ class Visit:
             context["Task"] = {"Token": self.token}
         return context
 
-    def scope(self, payload: Payload, *, item: Mapping[str, Any] | None = None) -> Scope:
-        """What a field sees whose ``$`` is ``payload``."""
-        return Scope(payload.value, self.context(item), self.frame.variables, payload.known_text)
+    def item(self, effective: Payload, index: int, item: Any) -> Payload:
+        """The input of a Map's iteration.
 
+        Raises:
+            Failure: it cannot be made
+        """
+        try:
+            return self._item(effective, {"Index": index, "Value": item})
+        except StateError as error:
+            raise failure_in(self.name, self.entered, error) from None
+        except Exception as error:
+            raise self.crashed(error) from None
+
+    def crashed(self, error: Exception) -> Failure:
+        """The state's failure where this server has a bug, which the log shows."""
+        arn = self.frame.execution.arn
+        log.error("local.state_crashed execution=%s state=%s", arn, self.name, exc_info=error, stacklevel=2)
+        where = f"An error occurred while executing the state '{self.name}' (entered at the event id #{self.entered})."
+        cause = f"{where} This is a bug of the embedded server, whose log has the traceback: {error!r}"
+        return Failure(RUNTIME, cause)
+
+    @abstractmethod
     def effective_input(self) -> Payload:
-        """The input after InputPath."""
-        path = self.state.get("InputPath", MISSING)
-        if path in _UNTOUCHED:
-            return self.input
-        return Payload(value=apply_input_path(path, self.scope(self.input)))
+        """The part of the input that the state works on."""
 
+    @abstractmethod
     def parameters(self, effective: Payload) -> Payload:
-        """The effective input after Parameters."""
-        if "Parameters" not in self.state:
-            return effective
-        return self._checked(Payload(value=render(self.state["Parameters"], self.scope(effective))))
+        """What the state's work gets."""
 
-    def outcome(self, result: Payload, *, assign: Mapping[str, Any] | None = None, next: str | None = None) -> Outcome:
-        """The way out with a result: ResultSelector, ResultPath, OutputPath, and Assign, which sees the raw result.
+    @abstractmethod
+    def outcome(self, result: Payload, *, is_result: bool = True) -> Outcome:
+        """The way out with what the state's work returned.
 
         Parameters:
-            result: what the state's work returned
-            assign: the Assign to evaluate instead of the state's own
-            next: where to go instead of the state's own Next
+            result: what it returned
+            is_result: False for a state that does no work, whose ``result`` is the input it hands on
         """
-        state = self.state
-        assigned = self.assigned(state.get("Assign") if assign is None else assign, result)
-        output = result
-        if "ResultSelector" in state:
-            output = Payload(value=render(state["ResultSelector"], self.scope(result)))
-        output = self.placed(state.get("ResultPath", MISSING), output)
-        path = state.get("OutputPath", MISSING)
-        if path not in _UNTOUCHED:
-            output = Payload(value=apply_output_path(path, self.scope(output)))
-        return Outcome(self._checked(output), next or state.get("Next"), assigned)
 
-    def placed(self, path: Any, result: Payload) -> Payload:
-        """The raw input with a result put at a ResultPath."""
-        if path in _UNTOUCHED:
-            return result
-        if path is None:
-            return self.input
-        return Payload(value=put_path(path, self.input.value, result.value))
+    @abstractmethod
+    def choose(self, effective: Payload) -> Outcome | None:
+        """The way out of a Choice state, None where nothing matches and there is no Default."""
 
-    def assigned(self, assign: Mapping[str, Any] | None, data: Payload) -> Mapping[str, Any] | None:
-        """The variables that an Assign sets, all of them worked out from what was there before."""
-        if not assign:
-            return None
-        values: Mapping[str, Any] = render(assign, self.scope(data))
-        return values
-
+    @abstractmethod
     def caught(self, catcher: Mapping[str, Any], failure: Failure) -> Outcome:
         """The way out through a Catch."""
-        error = Payload(value=failure.output())
-        assigned = self.assigned(catcher.get("Assign"), error)
-        output = self.placed(catcher.get("ResultPath", MISSING), error)
-        return Outcome(self._checked(output), catcher["Next"], assigned)
 
+    @abstractmethod
     def number(self, field: str, effective: Payload) -> int | None:
-        """An integer field such as TimeoutSeconds, or what its ``...Path`` finds in the effective input."""
-        path = self.state.get(f"{field}Path")
-        if path is None:
-            value: int | None = self.state.get(field)
-            return value
-        found = get_path(path, self.scope(effective))
-        if isinstance(found, bool) or not isinstance(found, int):
-            what = Payload(value=found).text
-            raise DataError(RUNTIME, f"The {field}Path parameter cannot be parsed as a long value: {path} == {what}")
-        if found <= 0:
-            raise DataError(
-                RUNTIME, f"The {field}Path parameter references a value that is not positive: {path} == {found}"
-            )
-        return found
+        """A positive integer field such as TimeoutSeconds, None without it."""
 
-    def find(self, path: str, effective: Payload) -> Any:
-        """What a path finds, or MISSING."""
-        try:
-            return get_path(path, self.scope(effective))
-        except PathNotFound:
-            return MISSING
+    @abstractmethod
+    def text(self, field: str) -> str | None:
+        """A text field such as Error, None without it."""
+
+    @abstractmethod
+    def delay(self, effective: Payload) -> float:
+        """How long a Wait state waits, in seconds."""
+
+    @abstractmethod
+    def credentials(self, effective: Payload) -> dict[str, Any] | None:
+        """A Task state's Credentials, as its events show them."""
+
+    @abstractmethod
+    def items(self, effective: Payload) -> list[Any]:
+        """What a Map state iterates over."""
+
+    @abstractmethod
+    def concurrency(self, effective: Payload) -> int:
+        """A Map state's MaxConcurrency, 0 for no limit."""
+
+    @abstractmethod
+    def _item(self, effective: Payload, item: Mapping[str, Any]) -> Payload:
+        """The input of a Map's iteration; ``item`` is what the context object shows of it."""
+
+    def _until(self, timestamp: str) -> float:
+        return parse_timestamp(timestamp).timestamp() - self.frame.engine.clock.now()
+
+    def _variables(self, values: Mapping[str, Any]) -> Mapping[str, Payload]:
+        return {name: self._checked(Payload(value=value)) for name, value in values.items()}
 
     def _checked(self, payload: Payload) -> Payload:
         if is_too_large(payload.text):
             raise too_large(self.name)
         return payload
+
+
+def as_event_shows(credentials: Mapping[str, Any]) -> dict[str, Any]:
+    """Credentials with the small first letters that events have."""
+    return {f"{key[:1].lower()}{key[1:]}": value for key, value in credentials.items()}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sfini_celery.asl import lint
+from sfini_celery.local.data import has_jsonata
 from sfini_celery.local.service.errors import ApiError
 from sfini_celery.local.service.operation import Answer, Request, operation
 from sfini_celery.local.service.service import Service
@@ -51,15 +52,18 @@ def _location(path: str) -> str:
     return _STEP.sub(lambda found: f"/{found[1] or json.loads(found[2])}", path.removeprefix("$")) or "/"
 
 
+_WITHOUT_EXTRA = "JSONata without its extra: pip install 'sfini_celery[jsonata]'"
+
+
 def _unsupported(machine: Mapping[str, Any], path: str) -> Iterator[tuple[str, str, str, str]]:
     """What AWS would take and this server cannot run yet."""
-    if machine.get("QueryLanguage") == "JSONata":
-        yield _cannot("JSONata", f"{path}/QueryLanguage")
+    if machine.get("QueryLanguage") == "JSONata" and not has_jsonata():
+        yield _cannot(_WITHOUT_EXTRA, f"{path}/QueryLanguage")
         return
     for name, state in machine["States"].items():
         here = f"{path}/States/{name}"
-        if state.get("QueryLanguage") == "JSONata":
-            yield _cannot("JSONata", f"{here}/QueryLanguage")
+        if state.get("QueryLanguage") == "JSONata" and not has_jsonata():
+            yield _cannot(_WITHOUT_EXTRA, f"{here}/QueryLanguage")
         for index, branch in enumerate(state.get("Branches", ())):
             yield from _unsupported(branch, f"{here}/Branches[{index}]")
         for field in ("ItemProcessor", "Iterator"):

@@ -11,6 +11,7 @@ import pytest
 from sfini_celery.local import Payload
 from sfini_celery.local.engine import Failure
 from sfini_celery.local.engine.failure import matches_error
+from sfini_celery.local.engine.jsonpath_visit import JSONPathVisit
 from sfini_celery.local.engine.retry import delay
 
 ORDINARY = Failure("ValueError", "no")
@@ -237,6 +238,25 @@ def test_a_bug_in_the_interpreter_fails_that_execution_loudly_and_no_other(
     asyncio.run(main())
     assert "local.state_crashed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_bug_in_making_an_iteration_s_input_ends_the_execution_instead_of_hanging(
+    skipping: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def crash(self: Any, effective: Any, item: Any) -> Any:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(JSONPathVisit, "_item", crash)
+
+    async def main() -> None:
+        inner = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+        state = {"Type": "Map", "ItemProcessor": inner, "End": True}
+        execution = await asyncio.wait_for(skipping.start({"Each": state}, [1, 2]).wait(), 5)
+        assert execution.error == "States.Runtime"
+        assert "state 'Each'" in execution.cause
+
+    asyncio.run(main())
+    assert "local.state_crashed" in caplog.text
 
 
 def test_a_machine_that_names_a_state_which_is_not_there_ends_instead_of_hanging(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sfini_celery.local import Payload, run_definition
-from sfini_celery.local.engine import LONGEST_HISTORY, is_too_large
+from sfini_celery.local.engine import LARGEST_PAYLOAD, LONGEST_HISTORY, is_too_large
 
 
 def test_a_wait_of_a_year_takes_milliseconds(skipping: Any) -> None:
@@ -152,3 +152,16 @@ def test_a_definition_runs_without_a_server() -> None:
         "WaitStateExited",
         "ExecutionSucceeded",
     ]
+
+
+@pytest.mark.parametrize("language", ["JSONPath", "JSONata"])
+def test_variable_that_is_too_large_fails_the_state(skipping: Any, language: str) -> None:
+    if language == "JSONata":
+        pytest.importorskip("jsonata", reason="the extra jsonata is not installed")
+
+    async def main() -> None:
+        for length, error in ((LARGEST_PAYLOAD - 2, None), (LARGEST_PAYLOAD - 1, "States.DataLimitExceeded")):
+            state = {"Type": "Pass", "QueryLanguage": language, "Assign": {"v": "x" * length}, "End": True}
+            assert (await skipping.start({"S": state}).wait()).error == error
+
+    asyncio.run(main())

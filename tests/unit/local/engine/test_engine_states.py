@@ -199,14 +199,3 @@ def test_the_context_object_says_what_runs_and_where(skipping: Any) -> None:
         }
 
     asyncio.run(main())
-
-
-def test_jsonata_is_not_run_as_if_it_were_jsonpath(skipping: Any) -> None:
-    async def main() -> None:
-        state = {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% 1 %}"}
-        whole = await skipping.start({"S": {"Type": "Succeed"}}, QueryLanguage="JSONata").wait()
-        for execution in (await ran(skipping, state), whole):
-            assert execution.error == "States.Runtime"
-            assert "JSONata" in execution.cause
-
-    asyncio.run(main())

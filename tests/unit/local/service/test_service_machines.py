@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from sfini_celery.local.service import definitions
+
 ROLE = "arn:aws:iam::123456789012:role/states"
 OTHER_ROLE = "arn:aws:iam::123456789012:role/other"
 SUCCEED = {"Type": "Succeed"}
@@ -90,11 +92,6 @@ def test_an_invalid_definition_says_everything_that_is_wrong_and_where(api: Any)
 @pytest.mark.parametrize(
     ("definition", "place"),
     [
-        ({"QueryLanguage": "JSONata", "StartAt": "S", "States": {"S": SUCCEED}}, "/QueryLanguage"),
-        (
-            {"StartAt": "S", "States": {"S": {"Type": "Succeed", "QueryLanguage": "JSONata"}}},
-            "/States/S/QueryLanguage",
-        ),
         (
             {
                 "StartAt": "M",
@@ -120,6 +117,26 @@ def test_what_the_server_cannot_run_yet_is_refused_on_creation(api: Any, definit
         assert error.code == "InvalidDefinition"
         assert "does not run" in error.message
         assert place in error.message
+
+    asyncio.run(main())
+
+
+_WHOLE = {"QueryLanguage": "JSONata", "StartAt": "S", "States": {"S": SUCCEED}}
+_ONE_STATE = {"StartAt": "S", "States": {"S": {"Type": "Succeed", "QueryLanguage": "JSONata"}}}
+
+
+@pytest.mark.parametrize(("definition", "place"), [(_WHOLE, "/QueryLanguage"), (_ONE_STATE, "/States/S/QueryLanguage")])
+def test_jsonata_is_refused_on_creation_only_where_its_extra_is_missing(
+    api: Any, definition: Any, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        request = {"name": "m", "definition": json.dumps(definition), "roleArn": ROLE}
+        monkeypatch.setattr(definitions, "has_jsonata", lambda: False)
+        error = await api.refused("CreateStateMachine", **request)
+        assert error.code == "InvalidDefinition"
+        assert f"pip install 'sfini_celery[jsonata]' at {place}" in error.message
+        monkeypatch.setattr(definitions, "has_jsonata", lambda: True)
+        await api("CreateStateMachine", **request)
 
     asyncio.run(main())
 
