@@ -2,14 +2,40 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import NamedTuple
 
 import click
 import pytest
-from click.testing import CliRunner
 
 from sfini_celery.cli import cli
 from sfini_celery.cli.errors import ExitCode
 from sfini_celery.cli.plugin import COMMANDS, hoist, sfn
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it said."""
+
+    exit_code: int
+    output: str
+    stderr: str
+
+
+Call = Callable[..., Done]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run a command in this process."""
+
+    def called(group: click.Group, *args: str) -> Done:
+        with pytest.raises(SystemExit) as ended:
+            group.main(list(args), prog_name=group.name)
+        shown = capsys.readouterr()
+        return Done(int(ended.value.code or 0), shown.out, shown.err)
+
+    return called
+
 
 PARAMS = [click.Option(["-A", "--app"]), click.Option(["--traceback"], is_flag=True), click.Option(["-b", "--broker"])]
 
@@ -42,8 +68,10 @@ def test_every_celery_command_stays_fast_loading_the_plugin_imports_nothing_heav
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("group", [cli, sfn], ids=["sfini-celery", "celery sfn"])
-def test_every_command_has_help_with_an_example_and_needs_no_app_for_it(group: click.Group, name: str) -> None:
-    shown = CliRunner().invoke(group, [name, "--help"])
+def test_every_command_has_help_with_an_example_and_needs_no_app_for_it(
+    call: Call, group: click.Group, name: str
+) -> None:
+    shown = call(group, name, "--help")
     assert shown.exit_code == 0, shown.output
     assert "Example:" in shown.output
     assert "sfini-celery" in shown.output
@@ -82,25 +110,27 @@ def test_every_command_that_talks_to_aws_takes_region_profile_and_endpoint() -> 
 
 @pytest.mark.parametrize("group", [cli, sfn], ids=["sfini-celery", "celery sfn"])
 @pytest.mark.parametrize("args", [["strat"], ["start"], ["start", "--nonsense"], ["--nonsense"]])
-def test_a_wrong_command_line_is_one_sentence_and_its_own_exit_code(group: click.Group, args: list[str]) -> None:
-    ended = CliRunner().invoke(group, args)
+def test_a_wrong_command_line_is_one_sentence_and_its_own_exit_code(
+    call: Call, group: click.Group, args: list[str]
+) -> None:
+    ended = call(group, *args)
     assert ended.exit_code == ExitCode.USAGE
     assert ended.stderr.startswith("Error: ")
     assert ended.stderr.count("\n") == 1
     assert "--help" in ended.stderr
 
 
-def test_a_mistyped_command_is_met_with_the_one_that_was_meant() -> None:
-    assert "did you mean 'start'?" in CliRunner().invoke(cli, ["strat"]).stderr
+def test_a_mistyped_command_is_met_with_the_one_that_was_meant(call: Call) -> None:
+    assert "did you mean 'start'?" in call(cli, "strat").stderr
 
 
-def test_no_command_at_all_shows_what_there_is() -> None:
-    shown = CliRunner().invoke(cli, [])
+def test_no_command_at_all_shows_what_there_is(call: Call) -> None:
+    shown = call(cli)
     assert shown.exit_code == 0
     assert all(name in shown.output for name in COMMANDS)
 
 
-def test_version_names_what_matters_in_a_bug_report() -> None:
-    shown = CliRunner().invoke(cli, ["--version"])
+def test_version_names_what_matters_in_a_bug_report(call: Call) -> None:
+    shown = call(cli, "--version")
     assert shown.exit_code == 0
     assert all(name in shown.output for name in ("sfini_celery ", "celery ", "boto3 "))
