@@ -116,7 +116,10 @@ class StepFunctions:
 
                 settings = self.settings
                 self._control = ControlPlane(
-                    region=settings.region, profile=settings.profile, endpoint_url=settings.endpoint_url
+                    region=settings.region,
+                    profile=settings.profile,
+                    endpoint_url=settings.endpoint_url,
+                    account=settings.account,
                 )
             return self._control
 

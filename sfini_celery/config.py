@@ -107,6 +107,7 @@ _TABLE = (
     Setting(
         "sfn_endpoint_url", str, None, "", "Endpoint of Step Functions; without it, what the AWS configuration says."
     ),
+    Setting("sfn_account", str, None, "", "Number of the AWS account; asked of STS without it."),
     Setting("sfn_role_arn", str, None, "", "IAM role that state machines run under."),
     Setting("sfn_prefix", str, "", "", "Put before the names of activities and state machines."),
     Setting("sfn_heartbeat", int, 60, "seconds", "HeartbeatSeconds of activities that name none.", least=3),

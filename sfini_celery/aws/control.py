@@ -52,6 +52,7 @@ class ControlPlane:
         region: instead of the configured one
         profile: instead of the configured one; not together with ``session``
         endpoint_url: instead of the configured one
+        account: the account's number, which STS is then not asked for
 
     Every call may raise:
         NoRegion, NoCredentials, ConfigurationError: the AWS configuration does not do
@@ -71,12 +72,13 @@ class ControlPlane:
         region: str | None = None,
         profile: str | None = None,
         endpoint_url: str | None = None,
+        account: str | None = None,
     ) -> None:
         if session is not None and profile is not None:
             raise ConfigurationError("give either a boto3 session or a profile: a session has its profile already")
         self._given_session, self._given_region = session, region
         self._profile, self._given_endpoint = profile, endpoint_url
-        self._account: str | None = None
+        self._account = account
         self._forget()
         _PLANES.add(self)
 
@@ -148,7 +150,7 @@ class ControlPlane:
 
     @property
     def account(self) -> str:
-        """The account's number, from an ARN that AWS has returned before, else from STS."""
+        """The account's number: as given, from an ARN that AWS has returned before, else from STS."""
         if self._account is None:
             client = self._new_client("sts", None)
             if self.is_local and not is_loopback(client.meta.endpoint_url):

@@ -291,3 +291,8 @@ def test_a_resource_is_made_without_aws_and_without_the_configuration(app: Sfini
     app.conf.sfn_prefix = "dev-"
     assert (resource.name, resource.heartbeat_seconds, resource.timeout_seconds) == ("dev-a.b", 33, 99)
     assert resource == app.sfn.resource("a.b")
+
+
+def test_an_account_in_the_settings_makes_arns_without_credentials(app: SfiniCelery) -> None:
+    app.conf.update(sfn_account="222233334444", sfn_region="eu-west-1")
+    assert app.sfn.control.arn("activity", "add") == "arn:aws:states:eu-west-1:222233334444:activity:add"

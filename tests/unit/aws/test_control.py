@@ -194,6 +194,15 @@ def test_endpoint_without_sts_is_said_so(control: ControlPlane, endpoint: Any, a
         _ = control.account
 
 
+def test_an_account_that_is_given_is_asked_of_nobody_not_even_for_credentials(
+    monkeypatch: pytest.MonkeyPatch, endpoint: Any
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+    plane = ControlPlane(account="222233334444", region="eu-west-1")
+    assert plane.arn("activity", "add") == "arn:aws:states:eu-west-1:222233334444:activity:add"
+    assert endpoint.asked == []
+
+
 def test_account_is_learned_from_an_arn_that_aws_returned(control: ControlPlane, endpoint: Any) -> None:
     endpoint.answers = pages
     next(control.list_activities())
