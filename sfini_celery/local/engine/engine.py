@@ -102,6 +102,7 @@ class Engine:
         *,
         name: str | None = None,
         version_arn: str | None = None,
+        alias_arn: str | None = None,
         trace_header: str | None = None,
     ) -> Execution:
         """Start an execution and return it; its first state runs on the event loop's next turn.
@@ -110,7 +111,7 @@ class Engine:
             revision: what to run
             input: the first state's input
             name: unique for the state machine; made up without it
-            version_arn: the version it was started by
+            version_arn, alias_arn: the version and the alias it was started by
             trace_header: kept for DescribeExecution
         """
         name = name or str(uuid.uuid4())
@@ -121,10 +122,11 @@ class Engine:
             revision=revision,
             input=input,
             version_arn=version_arn,
+            alias_arn=alias_arn,
             trace_header=trace_header,
         )
         self.executions[execution.arn] = execution
-        execution.record("ExecutionStarted", 0, input, revision.role_arn, version_arn)
+        execution.record("ExecutionStarted", 0, input, revision.role_arn, version_arn, alias_arn)
         execution.root = Frame(execution)
         seconds = revision.definition.get("TimeoutSeconds")
         if seconds is not None:

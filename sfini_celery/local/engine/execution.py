@@ -70,6 +70,7 @@ class Execution:
         arn, name: its identity
         revision: what it runs
         input: what it was started with
+        version_arn, alias_arn: what it was started by, None for the state machine itself
         status: where it is
         started, stopped: seconds since the epoch; ``stopped`` is None while it runs
         output: the result, once it has succeeded
@@ -81,6 +82,7 @@ class Execution:
     __slots__ = (
         "_done",
         "_engine",
+        "alias_arn",
         "arn",
         "cause",
         "error",
@@ -108,12 +110,13 @@ class Execution:
         revision: Revision,
         input: Payload,
         version_arn: str | None = None,
+        alias_arn: str | None = None,
         trace_header: str | None = None,
     ) -> None:
         self._engine = engine
         self._done: asyncio.Future[None] | None = None
         self.arn, self.name, self.revision, self.input = arn, name, revision, input
-        self.version_arn, self.trace_header = version_arn, trace_header
+        self.version_arn, self.alias_arn, self.trace_header = version_arn, alias_arn, trace_header
         self.status = Status.RUNNING
         self.started: float = engine.clock.now()
         self.stopped: float | None = None

@@ -47,7 +47,7 @@ _DETAILS: dict[str, tuple[str, ...]] = {
     "EvaluationFailed": (*_FAILED, "location", "state"),
     "ExecutionAborted": _FAILED,
     "ExecutionFailed": _FAILED,
-    "ExecutionStarted": ("input", "roleArn", "stateMachineVersionArn"),
+    "ExecutionStarted": ("input", "roleArn", "stateMachineVersionArn", "stateMachineAliasArn"),
     "ExecutionSucceeded": ("output",),
     "ExecutionTimedOut": _FAILED,
     "LambdaFunctionFailed": _FAILED,

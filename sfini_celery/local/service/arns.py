@@ -16,13 +16,13 @@ _ROLE = re.compile(r"arn:[a-z0-9-]+:iam::[0-9]*:role/.+")
 
 @dataclass(frozen=True)
 class MachineArn:
-    """The ARN of a state machine, or of one of its versions.
+    """The ARN of a state machine, or of one of its versions or aliases.
 
     Attributes:
         arn: as given
         machine: the ARN of the state machine itself
         version: the version's number, None without one
-        alias: what stands in its place and is not a number
+        alias: the alias's name, None without one
     """
 
     arn: str
@@ -60,10 +60,12 @@ def read_machine_arn(arn: str, *, version: bool = True) -> MachineArn:
 
     Parameters:
         arn: as given
-        version: whether it may name a version
+        version: whether it may name a version or an alias
     """
     check_arn(arn, "stateMachine")
     parts = arn.split(":")
+    if "/" in parts[6]:
+        raise ApiError("ValidationException", f"Labeled State Machine ARNs are not supported for this API: {arn}")
     if len(parts) == 7:
         return MachineArn(arn, arn)
     if len(parts) != 8 or not version:

@@ -18,25 +18,22 @@ __all__: list[str] = []
 @operation("StartExecution")
 def start_execution(service: Service, request: Request) -> Answer:
     """Start an execution; again with the same name and input while it runs, nothing happens."""
-    machine, version = service.store.resolve(request["stateMachineArn"])
-    if machine.is_deleting:
-        raise ApiError("StateMachineDeleting", machine.arn)
+    target = service.store.resolve(request["stateMachineArn"])
+    if target.machine.is_deleting:
+        raise ApiError("StateMachineDeleting", target.machine.arn)
     name = request.get("name")
     if name is not None:
         check_name(name)
     text = request.get("input")
     input = _input("{}" if text is None else text)
-    revision = version.revision if version else machine.revision
     if name is not None:
-        arn = service.engine.arn("execution", revision.machine_name, name)
+        arn = service.engine.arn("execution", target.machine.revision.machine_name, name)
         known = service.engine.executions.get(arn)
         if known is not None:
             if known.is_closed or known.input.text != input.text:
                 raise ApiError("ExecutionAlreadyExists", arn)
             return {"executionArn": arn, "startDate": known.started}
-    execution = service.start(
-        machine, revision, input, name=name, version=version, trace_header=request.get("traceHeader")
-    )
+    execution = service.start(target, input, name=name, trace_header=request.get("traceHeader"))
     return {"executionArn": execution.arn, "startDate": execution.started}
 
 
@@ -95,7 +92,7 @@ def list_executions(service: Service, request: Request) -> Answer:
     arn = request.get("stateMachineArn")
     if arn is None or request.get("mapRunArn") is not None:
         raise ApiError("ValidationException", "Must provide a StateMachine ARN; the embedded server has no Map runs")
-    machine, version = service.store.resolve(arn)
+    machine, version, alias = service.store.resolve(arn)
     status = request.get("statusFilter")
     newest_first = reversed(machine.executions.values())
     found = (
@@ -103,6 +100,7 @@ def list_executions(service: Service, request: Request) -> Answer:
         for number, execution in newest_first
         if (status is None or execution.status.value == status)
         and (version is None or execution.version_arn == version.arn)
+        and (alias is None or execution.alias_arn == alias.arn)
     )
     shown, more = page(
         found,
@@ -123,6 +121,7 @@ def _listed(execution: Execution) -> Answer:
         "startDate": execution.started,
         "stopDate": execution.stopped,
         "stateMachineVersionArn": execution.version_arn,
+        "stateMachineAliasArn": execution.alias_arn,
     }
     return {name: value for name, value in shown.items() if value is not None}
 

@@ -144,7 +144,9 @@ def delete_state_machine(service: Service, request: Request) -> Answer:
 @operation("DescribeStateMachine")
 def describe_state_machine(service: Service, request: Request) -> Answer:
     """Show a state machine, or one of its versions."""
-    machine, version = service.store.resolve(request["stateMachineArn"])
+    machine, version, alias = service.store.resolve(request["stateMachineArn"])
+    if alias is not None:
+        raise ApiError("StateMachineDoesNotExist", request["stateMachineArn"])
     revision = version.revision if version else machine.revision
     answer = {
         "stateMachineArn": version.arn if version else machine.arn,

@@ -7,12 +7,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sfini_celery.local.engine import Engine, Execution, Payload, Revision
+from sfini_celery.local.engine import Engine, Execution, Payload
 from sfini_celery.local.service import nested
 from sfini_celery.local.service.errors import ApiError
 from sfini_celery.local.service.operation import OPERATIONS, Answer, Request
 from sfini_celery.local.service.shapes import check_request, operations
-from sfini_celery.local.service.store import Machine, Store, Version
+from sfini_celery.local.service.store import Machine, Store, Target
 
 __all__ = ["Service"]
 
@@ -75,18 +75,18 @@ class Service:
         return execution
 
     def start(
-        self,
-        machine: Machine,
-        revision: Revision,
-        input: Payload,
-        *,
-        name: str | None = None,
-        version: Version | None = None,
-        trace_header: str | None = None,
+        self, target: Target, input: Payload, *, name: str | None = None, trace_header: str | None = None
     ) -> Execution:
         """Start an execution of a registered state machine."""
-        arn = version.arn if version else None
-        execution = self.engine.start(revision, input, name=name, version_arn=arn, trace_header=trace_header)
+        machine, version = target.machine, target.routed(self.engine.randomness)
+        execution = self.engine.start(
+            version.revision if version else machine.revision,
+            input,
+            name=name,
+            version_arn=version.arn if version else None,
+            alias_arn=target.alias.arn if target.alias else None,
+            trace_header=trace_header,
+        )
         machine.executions[execution.arn] = next(self.store.numbers), execution
         return execution
 

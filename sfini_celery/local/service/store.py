@@ -1,17 +1,18 @@
-"""What the API keeps between calls: state machines with their revisions, versions, tags and executions."""
+"""What the API keeps between calls: state machines with their revisions, versions, aliases, tags and executions."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from random import Random
+from typing import Any, NamedTuple
 
 from sfini_celery.local.engine import Execution, Revision
 from sfini_celery.local.service.arns import MachineArn, read_machine_arn
 from sfini_celery.local.service.errors import ApiError
 
-__all__ = ["Machine", "Store", "Version"]
+__all__ = ["Alias", "Machine", "Store", "Target", "Version"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,28 @@ class Version:
     created: float
 
 
+@dataclass(frozen=True)
+class Alias:
+    """A name for one version, or for two that share the executions it starts.
+
+    Attributes:
+        number: rises with every alias made
+        name: unique for the state machine
+        arn: the machine's with the name
+        routing: percentages by version number
+        description: its maker's
+        created, updated: seconds since the epoch
+    """
+
+    number: int
+    name: str
+    arn: str
+    routing: Mapping[int, int]
+    description: str
+    created: float
+    updated: float
+
+
 @dataclass
 class Machine:
     """A registered state machine.
@@ -44,6 +67,7 @@ class Machine:
         published: the ``publish`` and ``versionDescription`` it was created with, which its idempotency heeds
         versions: by number
         last_version: the highest number given so far
+        aliases: by name
         executions: oldest first
         is_deleting: DeleteStateMachine was called and some execution is still running
     """
@@ -54,6 +78,7 @@ class Machine:
     published: tuple[bool, str]
     versions: dict[int, Version] = field(default_factory=dict)
     last_version: int = 0
+    aliases: dict[str, Alias] = field(default_factory=dict)
     executions: dict[str, tuple[int, Execution]] = field(default_factory=dict)
     is_deleting: bool = False
 
@@ -61,6 +86,26 @@ class Machine:
     def arn(self) -> str:
         """Its ARN, without a version."""
         return self.revision.machine_arn
+
+
+class Target(NamedTuple):
+    """What an ARN leads to.
+
+    Attributes:
+        machine: the state machine
+        version, alias: what the ARN names, if it names one
+    """
+
+    machine: Machine
+    version: Version | None = None
+    alias: Alias | None = None
+
+    def routed(self, randomness: Random) -> Version | None:
+        """The version to start: the one that is named, or one of the alias's, by their weights."""
+        if self.alias is None:
+            return self.version
+        numbers, weights = zip(*self.alias.routing.items(), strict=True)
+        return self.machine.versions[randomness.choices(numbers, weights)[0]]
 
 
 class Store:
@@ -78,18 +123,18 @@ class Store:
             raise ApiError("StateMachineDoesNotExist", arn)
         return machine
 
-    def resolve(self, arn: str) -> tuple[Machine, Version | None]:
-        """The state machine of an ARN, with the version that it names, if it does."""
+    def resolve(self, arn: str) -> Target:
+        """What the ARN of a state machine, of a version or of an alias leads to."""
         found: MachineArn = read_machine_arn(arn)
         machine = self.machines.get(found.machine)
-        if machine is None or found.alias is not None:
-            raise ApiError("StateMachineDoesNotExist", arn)
-        if found.version is None:
-            return machine, None
-        version = machine.versions.get(found.version)
-        if version is None:
-            raise ApiError("StateMachineDoesNotExist", arn)
-        return machine, version
+        if machine is not None:
+            if found.version is None and found.alias is None:
+                return Target(machine)
+            version = None if found.version is None else machine.versions.get(found.version)
+            alias = None if found.alias is None else machine.aliases.get(found.alias)
+            if version is not None or alias is not None:
+                return Target(machine, version, alias)
+        raise ApiError("StateMachineDoesNotExist", arn)
 
     def add_tags(self, arn: str, tags: list[Mapping[str, Any]]) -> None:
         """Put tags on a resource: at most 50 of them."""

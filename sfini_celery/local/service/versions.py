@@ -50,6 +50,11 @@ def delete_state_machine_version(service: Service, request: Request) -> Answer:
         raise ApiError("ValidationException", f"The ARN does not name a version: {found.arn}")
     machine = service.store.machines.get(found.machine)
     if machine is not None:
+        users = [alias.name for alias in machine.aliases.values() if found.version in alias.routing]
+        if users:
+            what = "Version to be deleted must not be referenced by an alias."
+            listed = f"Current list of aliases referencing this version: [{', '.join(users)}]"
+            raise ApiError("ConflictException", f"{what} {listed}")
         machine.versions.pop(found.version, None)
     return {}
 

@@ -76,6 +76,10 @@ class Api:
         made = await self("CreateStateMachine", name=name, definition=one(state), roleArn=ROLE, **request)
         return str(made["stateMachineArn"])
 
+    def definition(self, state: dict[str, Any] | None = None) -> str:
+        """A definition of one state, as text."""
+        return one(state)
+
     async def activity(self, name: str = "work") -> str:
         """Make an activity and return its ARN."""
         return str((await self("CreateActivity", name=name))["activityArn"])

@@ -384,7 +384,7 @@ def test_a_missing_child_machine_fails_the_state_as_the_service_names_it(api: An
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("operation", ["Nonsense", "CreateStateMachineAlias", "DescribeMapRun", ""])
+@pytest.mark.parametrize("operation", ["Nonsense", "TestState", ""])
 def test_an_operation_that_is_not_there_is_said_to_be_unknown(api: Any, operation: str) -> None:
     async def main() -> None:
         with pytest.raises(Exception, match="UnknownOperationException"):
