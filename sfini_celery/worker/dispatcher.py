@@ -108,6 +108,7 @@ class Dispatcher:
         """The consumer is up, at first or again: what its restart wiped out is put in line again."""
         view = ConsumerView(consumer, park=self._park, due=self._due)
         tasks = {activity.task for polled in self._polled.values() for activity in polled.serving}
+        tasks |= {"celery.map", "celery.starmap"} & self._app.tasks.keys()
         self._strategies = {name: strategy_for(self._app.tasks[name], self._app, view, self) for name in tasks}
         transport = getattr(consumer.connection, "transport", None)
         self._backlog = Backlog(ascending=getattr(transport, "driver_type", None) == "redis")
@@ -119,6 +120,8 @@ class Dispatcher:
             elif held.request is not None and in_pool(consumer.pool, held):
                 if held.request not in state.active_requests:
                     state.task_reserved(held.request)
+            elif held.in_pool and held.activity.at_most_once:
+                self._report_failure(held.id, Ending.WORKER_LOST, "the pool lost the task, and may have begun to run it")
             else:
                 held.leave()
                 self._line_up(held)
@@ -185,8 +188,8 @@ class Dispatcher:
         elif self._move(held, State.TAKEN):
             held.eta = None
             self._backlog.push(held)
-            # Not now: attach() comes here before the event loop runs, and the solo pool would run the task in it.
-            self._mailbox.post(self.pump)
+        # A slot may be free now. Not in here: attach() comes before the event loop, and solo would run the task in it.
+        self._mailbox.post(self.pump)
 
     def _start(self, held: Held) -> None:
         job = self._ledger.get(held.id)
@@ -206,7 +209,7 @@ class Dispatcher:
     def _inject(self, held: Held) -> None:
         def inject() -> None:
             message = build_message(self._app, held, origin=self._consumer.hostname)
-            strategy = self._strategies[held.call.task]
+            strategy = self._strategies[held.task]
             strategy(message, None, _nothing, _nothing, self._consumer.on_task_message)
 
         self._guarded(held, inject)
@@ -215,7 +218,7 @@ class Dispatcher:
         try:
             start(*args)
         except Exception as exc:
-            logger.exception("sfini_start_failed id=%s task=%s", held.id, held.call.task)
+            logger.exception("sfini_start_failed id=%s task=%s", held.id, held.task)
             if held.request is not None:
                 forget_request(self._consumer, held.request)
             self._report_failure(held.id, Ending.NOT_STARTED, f"the worker could not start the task: {exc!r}")
@@ -320,7 +323,8 @@ class Dispatcher:
         """
         jobs = [job for job in self._ledger.jobs() if not states or job.state in states]
         for job in jobs:
-            if job.attempts:
+            held = self._held.get(job.id)
+            if job.attempts or (held is not None and held.in_pool):
                 self._report_failure(
                     job.id, Ending.WORKER_SHUTDOWN, "the worker stopped before the task had an outcome"
                 )

@@ -61,7 +61,8 @@ class Held:
 
     Attributes:
         id: the job's, and the Celery task's
-        call: what to call
+        call: the input, read
+        task: the Celery task that runs: the activity's own, or Celery's ``celery.map`` over it
         activity: the activity it came for
         queue: the Celery queue that stands for
         args, kwargs, retries, eta, options: of the next attempt
@@ -72,7 +73,8 @@ class Held:
     """
 
     id: str
-    call: Call
+    call: Call = field(repr=False)
+    task: str
     activity: Activity
     queue: str
     args: tuple[Any, ...] = field(repr=False)
@@ -123,7 +125,8 @@ def hold(id: str, call: Call, activity: Activity, queue: str, *, now: datetime |
         if expires is None:
             raise InvalidInput(f"activity {activity.name!r}: option 'expires' must be a number of seconds or a time")
         options["expires"] = expires
-    return Held(id, call, activity, queue, call.args, call.kwargs, options=options)
+    task, args, kwargs = call.run
+    return Held(id, call, task, activity, queue, args, kwargs, options=options)
 
 
 _NUMBER = (int, float)
@@ -170,7 +173,7 @@ def build_message(app: Any, held: Held, *, origin: str) -> Message:
         held: the job
         origin: the worker's node name
     """
-    task, call, options = app.tasks[held.call.task], held.call, held.options
+    task, call, options = app.tasks[held.task], held.call, held.options
     sensitive = held.activity.sensitive
     stamps = dict(options.get("stamps") or {})
     expires = options.get("expires", task.expires)
@@ -179,7 +182,7 @@ def build_message(app: Any, held: Held, *, origin: str) -> Message:
         expires = _moment(expires, _moment(call.at.entered or None, now) or now)
     made = app.amqp.as_task_v2(
         held.id,
-        call.task,
+        held.task,
         held.args,
         held.kwargs,
         eta=held.eta,
@@ -196,7 +199,8 @@ def build_message(app: Any, held: Held, *, origin: str) -> Message:
         kwargsrepr=HIDDEN if sensitive else _readable(dict(held.kwargs), app.amqp.kwargsrepr_maxsize),
     )
     # What a request means by its own attributes is Celery's and the bridge's: an envelope's headers do not replace it.
-    own = {name: value for name, value in (options.get("headers") or {}).items() if not hasattr(Context, name)}
+    wanted = (options.get("headers") or {}).items()
+    own = {name: value for name, value in wanted if name not in made.headers and not hasattr(Context, name)}
     headers = {**own, **made.headers, "headers": own, "sfn": call.at}
     if stamps:
         headers |= {"stamped_headers": list(stamps), "stamps": stamps}

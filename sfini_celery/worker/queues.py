@@ -72,14 +72,13 @@ def queue_of(app: Any, task_name: str) -> str:
     except Exception as exc:  # a router is the user's function, and may want arguments to look at
         logger.warning("sfini_route_unknown: the router failed for %s without arguments: %r", task_name, exc)
         route = {}
-    queue = route.get("queue")
-    if queue is not None:
-        return str(getattr(queue, "name", queue))
-    exchange, key = getattr(route.get("exchange"), "name", route.get("exchange")), route.get("routing_key")
-    for name, declared in app.amqp.queues.items():
-        if key is not None and declared.routing_key == key and exchange in (None, declared.exchange.name):
-            return str(name)
-    return str(app.conf.task_default_queue)
+    exchange, key = route.get("exchange"), route.get("routing_key")
+    if exchange and key:  # these are where a message goes, whatever queue the route names beside them
+        for name, declared in app.amqp.queues.items():
+            if declared.routing_key == key and declared.exchange.name == getattr(exchange, "name", exchange):
+                return str(name)
+    queue = route.get("queue") or app.conf.task_default_queue
+    return str(getattr(queue, "name", queue))
 
 
 def _consumes(app: Any, queue: str) -> bool:

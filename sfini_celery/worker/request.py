@@ -218,8 +218,9 @@ class ActivityRequest:
 
     def _most_requeues(self) -> float:
         # A task that asks for it may go on asking, at growing intervals; one that kills its process may not.
-        rejected = self.outcome is not None
-        return float("inf") if rejected else LOST_WORKER_RETRIES
+        if self.outcome is not None:
+            return float("inf")
+        return 0 if self.held.activity.at_most_once else LOST_WORKER_RETRIES
 
     def cancel(self, pool: Any, signal: Any = None, **options: Any) -> None:
         """Cold shutdown; or the broker is lost and Celery ends what it could no longer acknowledge."""

@@ -55,6 +55,8 @@ IN_PROCESS = ("threads", "solo")
 CASES = [
     Case("success", "add", {"x": 1, "y": 2}, 3),
     Case("success of an envelope", "add", envelope("add", 40, result=2), 42),
+    Case("map over a task", "limited", envelope("limited", 1, 2, 3, over="map"), [1, 2, 3]),
+    Case("starmap over a task", "add", envelope("add", [1, 2], [3, 4], over="starmap"), [3, 7]),
     Case("plain output of a raw input", "when", None, "2024-02-29T12:00:00"),
     Case(
         "typed output of an envelope",
