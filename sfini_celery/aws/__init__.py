@@ -6,7 +6,7 @@ The only room that imports boto3 for Step Functions' sake, and only when the fir
 from sfini_celery.aws.control import ControlPlane
 from sfini_celery.aws.faults import translated
 from sfini_celery.aws.naming import execution_name, generated_role_arn, is_loopback, local_role_arn, name_in
-from sfini_celery.aws.waiting import FINISHED, Waiter, pauses
+from sfini_celery.aws.waiting import FINISHED, Waiter
 
 __all__ = [
     # calls
@@ -15,7 +15,6 @@ __all__ = [
     # waiting
     "FINISHED",
     "Waiter",
-    "pauses",
     # names and ARNs
     "execution_name",
     "generated_role_arn",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -43,7 +44,7 @@ class Control:
         self.descriptions = [base | description for description in descriptions]
         self.events = events or []
         self.asked: list[tuple[Any, ...]] = []
-        self.waiter = Waiter(self.describe_execution, sleep=lambda seconds: None)
+        self.waiter = Waiter(self.describe_execution, now=count().__next__, rest=lambda changed, seconds: None)
 
     def describe_execution(self, arn: str) -> dict[str, Any]:
         assert arn == ARN
