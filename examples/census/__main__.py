@@ -16,7 +16,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
@@ -116,9 +116,18 @@ def parser() -> argparse.ArgumentParser:
         help="where to look; this Python's standard library without it",
     )
     parsed.add_argument("--top", type=int, default=10, metavar="N", help="packages in the table (default: 10)")
-    parsed.add_argument("--concurrency", type=int, default=2, metavar="N", help="worker processes (default: 2)")
+    parsed.add_argument(
+        "--concurrency", type=at_least_one, default=2, metavar="N", help="worker processes (default: 2)"
+    )
     parsed.add_argument("--tests", action="store_true", help="count folders of tests as well")
     return parsed
+
+
+def at_least_one(text: str) -> int:
+    """A number of processes."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
 
 
 def run(folder: Path, options: argparse.Namespace) -> int:
@@ -212,13 +221,13 @@ def celery_worker(concurrency: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def stop(worker: subprocess.Popen[bytes]) -> None:
-    """Ask the worker to finish; insist when it does not."""
+    """Ask the worker to finish; insist when it does not, and with the processes of its pool where it died."""
     worker.terminate()
-    try:
+    with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
         worker.wait(PATIENCE)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+    with suppress(ProcessLookupError):
         os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
+    worker.wait()
 
 
 if __name__ == "__main__":

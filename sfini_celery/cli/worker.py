@@ -28,6 +28,8 @@ __all__ = ["worker"]
 
 GROUP = "Step Functions Options"
 ARGV = "sfini_celery.cli.worker.argv"
+DONE_ONCE = ("--workdir", "--uid", "--gid")
+"""Options that have had their effect when a worker detaches, and would have another in the process it becomes."""
 
 
 class WorkerContext(CLIContext):
@@ -107,8 +109,9 @@ def _work(ctx: click.Context, /, **options: Any) -> Any:
         if value is not None:
             setattr(asked.app.conf, name, value)
     if options.get("detach"):
-        with _started_anew(ctx):
-            return celery_worker.callback(**options)
+        with _started_anew(ctx, asked):
+            # Celery detaches to / unless told, from where the app could not be imported
+            return celery_worker.callback(**options, workdir=str(Path.cwd()))
     return celery_worker.callback(**options)
 
 
@@ -137,22 +140,36 @@ def _check(sfn: StepFunctions, include: Iterable[str]) -> None:
 
 
 @contextmanager
-def _started_anew(ctx: click.Context) -> Iterator[None]:
-    """Let Celery's ``--detach``, which runs ``python -m celery`` with ``sys.argv``, find this command again.
-
-    Celery detaches to ``/``, from where the app could not be imported: the folder goes along.
-    """
-    root = ctx.find_root().params
-    front = {"-A": root.get("app"), "--workdir": Path.cwd()}
-    flags = {"--no-color": root.get("no_color"), "--quiet": root.get("quiet")}
-    argv = [word for option, value in front.items() for word in (option, str(value))]
-    argv += [flag for flag, given in flags.items() if given]
+def _started_anew(ctx: click.Context, asked: Invocation) -> Iterator[None]:
+    """Let Celery's ``--detach``, which runs ``python -m celery`` with ``sys.argv``, find this command again."""
     before = sys.argv
-    sys.argv = [before[0], *argv, "sfn", "worker", *ctx.meta[ARGV]]
+    argv = before[1:]
+    if isinstance(ctx.find_root().obj, Invocation):  # sfini-celery, whose line celery would not understand
+        flags = (("--no-color", asked.no_color), ("--quiet", asked.quiet))
+        told = [flag for flag, given in flags if given]
+        argv = ["-A", str(asked.app_name), *told, "sfn", "worker", *ctx.meta[ARGV]]
+    sys.argv = [before[0], *without(argv, DONE_ONCE)]
     try:
         yield
     finally:
         sys.argv = before
+
+
+def without(argv: Iterable[str], options: Iterable[str]) -> list[str]:
+    """A command line without some options and their values.
+
+    Example:
+        >>> without(["--uid", "7", "--gid=7", "worker"], ["--uid", "--gid"])
+        ['worker']
+    """
+    tokens = iter(argv)
+    kept = []
+    for token in tokens:
+        if token in options:
+            next(tokens, None)
+        elif token.partition("=")[0] not in options:
+            kept.append(token)
+    return kept
 
 
 worker = WorkerCommand(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -81,12 +82,14 @@ def test_activities_of_included_modules_count(launch: Launch, project: Path, aws
     assert any("late.found" in line for line in worker.stdout)
 
 
-@pytest.mark.parametrize("entry", [["sfini-celery"], ["celery"]], ids=" ".join)
+@pytest.mark.parametrize("entry", [["sfini-celery"], ["celery"], ["sfini-celery", "--workdir", "sub"]], ids=" ".join)
 def test_detach_starts_the_same_worker_in_the_background(
     registered: Run, run: Run, project: Path, aws: dict[str, str], entry: list[str]
 ) -> None:
+    (project / "sub").mkdir()
+    shutil.copy(project / "proj.py", project / "sub")
     pidfile, logfile = project / "worker.pid", project / "worker.log"
-    command = ["worker"] if entry == ["sfini-celery"] else ["sfn", "worker"]
+    command = ["sfn", "worker"] if entry == ["celery"] else ["worker"]
     options = ["-D", "--pidfile", str(pidfile), "--logfile", str(logfile), "-c", "1", "-l", "INFO", "--sfn-polls", "2"]
     done = run(*entry, "-A", "proj", *command, *options, env=aws)
     assert done.returncode == 0, done.stderr

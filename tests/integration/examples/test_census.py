@@ -143,13 +143,35 @@ def test_ctrl_c_stops_everything_that_was_started(alone: dict[str, str], end: si
     assert children_of(Path(alone["TMPDIR"])) == []
 
 
-def test_a_worker_that_dies_is_said_and_what_it_had_to_say_is_shown(source: Path, alone: dict[str, str]) -> None:
-    done = subprocess.run(
-        [*COMMAND, str(source), "--concurrency", "-1"], env=alone, capture_output=True, text=True, timeout=PATIENCE
+def test_a_worker_that_dies_is_said_and_everything_else_stops(alone: dict[str, str]) -> None:
+    running = subprocess.Popen(
+        [*COMMAND, str(Path(ast.__file__).parent)], env=alone, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert (done.returncode, "all 12 packages" in done.stdout) == (1, False)
-    assert "Error: the worker ended with exit code" in done.stderr
-    assert "non-negative" in done.stderr
+    assert running.stdout is not None
+    shown = [next(running.stdout) for _ in range(4)]
+    worker = re.fullmatch(r"worker: process (\d+), concurrency 2\n", shown[1])
+    assert worker is not None, shown
+    os.kill(int(worker[1]), signal.SIGKILL)
+    _, err = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 1
+    assert err.splitlines()[-1] == "Error: the worker ended with exit code -9"
+    assert children_of(Path(alone["TMPDIR"])) == []
+
+
+def test_a_worker_that_cannot_start_shows_what_it_had_to_say(source: Path, alone: dict[str, str]) -> None:
+    nowhere = {"PYTHONPATH": str(source)}
+    (source / "celery.py").write_text("raise ImportError('this is not the celery you are looking for')")
+    done = subprocess.run(
+        [*COMMAND, str(source)], env=alone | nowhere, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 1
+    assert "not the celery you are looking for" in done.stderr
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "many"])
+def test_no_worker_process_is_no_way_to_work(number: str) -> None:
+    done = subprocess.run([*COMMAND, "--concurrency", number], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, "--concurrency" in done.stderr) == (2, True)
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
