@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from kombu.utils import json as kombu_json
 
 from sfini_celery.aws import FINISHED, ControlPlane
-from sfini_celery.errors import (
-    ActivityError,
-    ExecutionAborted,
-    ExecutionError,
-    ExecutionFailed,
-    ExecutionTimedOut,
-    InvalidInput,
-    NotFinished,
-)
+from sfini_celery.errors import InvalidInput, NotFinished
+from sfini_celery.execution.failure import ENDINGS, exception_of
 from sfini_celery.history import Event, StateVisit, parse_history, read_events, timeline
 from sfini_celery.names import check_name
 from sfini_celery.render import format_history
 
-__all__ = ["Execution", "RemoteTraceback", "exception_of"]
+__all__ = ["Execution"]
 
 _UNKNOWN: Any = object()
-_ENDINGS: dict[str, type[ExecutionError]] = {
-    "FAILED": ExecutionFailed,
-    "TIMED_OUT": ExecutionTimedOut,
-    "ABORTED": ExecutionAborted,
-}
 
 
 class Execution:
@@ -259,7 +245,7 @@ class Execution:
     def _failure(self) -> tuple[str | None, str | None]:
         status, known = self.status, self._told()
         error, cause = known.get("error"), known.get("cause")
-        if error is None and cause is None and status in _ENDINGS:
+        if error is None and cause is None and status in ENDINGS:
             # older servers tell it in the history only
             last = next(read_events(self.control.history(self._started(), reverse=True, limit=1)), None)
             if last is not None:
@@ -268,7 +254,7 @@ class Execution:
         return error or None, cause or None
 
     def _raise_on_failure(self) -> None:
-        ending = _ENDINGS.get(self.status)
+        ending = ENDINGS.get(self.status)
         if ending is not None:
             error, cause = self._failure()
             raise ending(self._started(), self.status, error, cause)
@@ -280,63 +266,3 @@ def _typed(text: str) -> Any:
     except Exception:
         # something that only looks like a value of Celery's serializer: somebody's plain data
         return json.loads(text)
-
-
-class RemoteTraceback(Exception):
-    """Carries the traceback of another process as text, so that Python prints it above an exception raised again."""
-
-    def __str__(self) -> str:
-        return f'\n"""\n{self.args[0]}"""'
-
-
-def exception_of(error: str | None, cause: str | None, execution: str) -> BaseException:
-    """The exception of a failed execution, to be raised.
-
-    The task's own class is used where it is a subclass of Exception in a module that is already imported. Nothing is
-    imported, and nothing but such a class is called, because a message names it. The traceback of the worker is
-    printed with it, and is its attribute ``remote_traceback``.
-
-    Parameters:
-        error, cause: as AWS reports them
-        execution: the execution's ARN
-    Returns:
-        the task's own exception; :class:`ActivityError` where its class is not at hand or cannot be made;
-        :class:`ExecutionFailed` where the failure was not a task's
-    Example:
-        >>> cause = '{"errorType": "KeyError", "errorModule": "builtins", "errorArgs": ["size"], "stackTrace": ""}'
-        >>> exception_of("KeyError", cause, "arn:aws:states:us-east-1:123456789012:execution:orders:1")
-        KeyError('size')
-    """
-    try:
-        told = json.loads(cause or "")
-    except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict) or not isinstance(told.get("errorType"), str):
-        return ExecutionFailed(execution, "FAILED", error, cause)
-    failure = _original(told) or ActivityError(execution, "FAILED", error, cause)
-    trace = told.get("stackTrace")
-    text = "".join(map(str, trace)) if isinstance(trace, list) else trace if isinstance(trace, str) else ""
-    if text:
-        with suppress(AttributeError, TypeError):  # a class of exceptions may forbid both
-            failure.__cause__ = RemoteTraceback(text if text.endswith("\n") else text + "\n")
-            failure.remote_traceback = text  # type: ignore[attr-defined]
-    return failure
-
-
-def _original(told: Mapping[str, Any]) -> Exception | None:
-    module, args = told.get("errorModule"), told.get("errorArgs")
-    if not isinstance(module, str) or not isinstance(args, list):
-        return None
-    # The module's own dictionary: asking the module would run its __getattr__, which may import.
-    names = getattr(sys.modules.get(module), "__dict__", {})
-    kind = names.get(told["errorType"])
-    if not (isinstance(kind, type) and issubclass(kind, Exception)):
-        return None
-    try:
-        failure = kind(*args)
-        if failure.args != tuple(args):
-            # A constructor that words its message from its arguments would word it twice.
-            failure.args = tuple(args)
-    except Exception:
-        return None
-    return failure if isinstance(failure, kind) else None
