@@ -29,6 +29,7 @@ _METHODS = {
     "DescribeActivity": "describe_activity",
     "DescribeExecution": "describe_execution",
     "DescribeStateMachine": "describe_state_machine",
+    "DescribeStateMachineForExecution": "describe_state_machine_for_execution",
     "GetExecutionHistory": "get_execution_history",
     "ListActivities": "list_activities",
     "ListExecutions": "list_executions",
@@ -278,17 +279,28 @@ class ControlPlane:
         """DescribeExecution's answer; raises NotFound."""
         return self._call("DescribeExecution", "status", executionArn=arn)
 
+    def definition_for(self, arn: str) -> str:
+        """The definition that an execution started with, as text; raises NotFound."""
+        answer = self._call("DescribeStateMachineForExecution", "definition", executionArn=arn)
+        return str(answer["definition"])
+
     def list_executions(
-        self, machine_arn: str, *, status: str | None = None, limit: int | None = None
+        self,
+        machine_arn: str | None = None,
+        *,
+        map_run: str | None = None,
+        status: str | None = None,
+        limit: int | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """The executions of a state machine, newest first, read page by page.
+        """The executions of a state machine, or those of a distributed Map's run, newest first, read page by page.
 
         Parameters:
             machine_arn: of a state machine, a version or an alias
+            map_run: ARN of a run, instead
             status: only those that are RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED or PENDING_REDRIVE
             limit: no more than so many
         """
-        request = {"stateMachineArn": machine_arn, **_given(statusFilter=status)}
+        request = _given(stateMachineArn=machine_arn, mapRunArn=map_run, statusFilter=status)
         return self._pages("ListExecutions", "executions", "executionArn", limit, **request)
 
     def history(self, arn: str, *, reverse: bool = False, limit: int | None = None) -> Iterator[dict[str, Any]]:

@@ -2,10 +2,18 @@
 
 from sfini_celery.execution.execution import Execution
 from sfini_celery.execution.failure import RemoteTraceback, exception_of
+from sfini_celery.execution.parts import PartResult
+from sfini_celery.execution.result import CELERY_STATES, ExecutionResult, ExecutionRevoked, ResultTimeout
 
 __all__ = [
     "Execution",
+    # with the names of Celery's AsyncResult
+    "CELERY_STATES",
+    "ExecutionResult",
+    "PartResult",
     # failures
+    "ExecutionRevoked",
     "RemoteTraceback",
+    "ResultTimeout",
     "exception_of",
 ]

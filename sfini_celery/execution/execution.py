@@ -16,7 +16,7 @@ from sfini_celery.history import Event, StateVisit, parse_history, read_events, 
 from sfini_celery.names import check_name
 from sfini_celery.render import format_history
 
-__all__ = ["Execution"]
+__all__ = ["Execution", "typed"]
 
 _UNKNOWN: Any = object()
 
@@ -54,14 +54,26 @@ class Execution:
         self._input = execution_input
         self._known: Mapping[str, Any] = {}
         self._described = False
+        self._definition: dict[str, Any] | None = None
 
     @classmethod
-    def from_arn(cls, arn: str, *, control: ControlPlane) -> Execution:
-        """The execution with this ARN, as it stands; raises NotFound."""
-        found = control.describe_execution(arn)
-        execution = cls(found["name"], found["stateMachineArn"], arn=arn, control=control)
-        execution._keep(found)
-        return execution
+    def from_arn(cls, arn: str, *, control: ControlPlane, look: bool = True) -> Execution:
+        """The execution with this ARN.
+
+        Parameters:
+            arn: its ARN
+            control: the calls
+            look: ask AWS about it now, and not when something of it is wanted
+        Raises:
+            NotFound: there is none, when AWS is asked
+        """
+        if look:
+            found = control.describe_execution(arn)
+            execution = cls(found["name"], found["stateMachineArn"], arn=arn, control=control)
+            execution.keep(found)
+            return execution
+        machine, _, name = arn.rpartition(":")
+        return cls(name, machine.replace(":execution:", ":stateMachine:"), arn=arn, control=control)
 
     @classmethod
     def from_list_item(cls, item: Mapping[str, Any], *, control: ControlPlane) -> Execution:
@@ -83,13 +95,22 @@ class Execution:
 
     def refresh(self) -> Execution:
         """Ask AWS again, also when the execution had ended (it may have been redriven); returns itself."""
-        self._keep(self.control.describe_execution(self._started()))
+        self.keep(self.control.describe_execution(self._started()))
         return self
+
+    def keep(self, description: Mapping[str, Any]) -> None:
+        """Take what DescribeExecution has answered to somebody else."""
+        self._known, self._described = description, True
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is known to have ended; asks nobody."""
+        return self._known.get("status") in FINISHED
 
     @property
     def status(self) -> str:
         """RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED or PENDING_REDRIVE."""
-        if self._known.get("status") not in FINISHED:
+        if not self.has_ended:
             self.refresh()
         return str(self._known["status"])
 
@@ -152,10 +173,33 @@ class Execution:
             ExecutionFailed, ExecutionTimedOut, ExecutionAborted: it failed otherwise
             WaitTimeout: it took longer
         """
-        if self.wait(timeout=timeout) == "FAILED":
-            raise exception_of(self.error, self.cause, self._started())
-        self._raise_on_failure()
-        return _typed(self._told().get("output") or "null")
+        self.wait(timeout=timeout)
+        failure = self.exception()
+        if failure is not None:
+            raise failure
+        return typed(self._told().get("output") or "null")
+
+    def exception(self) -> BaseException | None:
+        """What :meth:`result` raises; None where it succeeded.
+
+        Raises:
+            NotFinished: it still runs
+        """
+        self._ended()
+        if self.status == "FAILED":
+            return self._exception_of_part() or exception_of(self.error, self.cause, self._started())
+        ending = ENDINGS.get(self.status)
+        return None if ending is None else ending(self._started(), self.status, *self._failure())
+
+    def _exception_of_part(self) -> BaseException | None:
+        """The exception of an execution that this one failed with, where the cause does not tell."""
+        if self.error == "States.ExceedToleratedFailureThreshold":
+            run = next((visit.map_run for visit in reversed(self.timeline()) if visit.map_run is not None), None)
+            failed = [] if run is None else list(self.control.list_executions(map_run=run, status="FAILED"))
+            if failed:
+                first = min(failed, key=lambda item: item["stopDate"])
+                return Execution.from_list_item(first, control=self.control).exception()
+        return None
 
     # what to do with it
 
@@ -178,7 +222,9 @@ class Execution:
         self._known, self._described = {"status": "RUNNING", "startDate": answer["startDate"]}, False
         return self
 
-    def wait(self, raise_on_failure: bool = False, timeout: float | None = None) -> str:
+    def wait(
+        self, raise_on_failure: bool = False, timeout: float | None = None, *, interval: float | None = None
+    ) -> str:
         """Wait until it has ended, and return its status.
 
         Looks often at first and every few seconds later. Ctrl-C ends the waiting at once, not the execution.
@@ -186,12 +232,13 @@ class Execution:
         Parameters:
             raise_on_failure: raise where it did not succeed
             timeout: seconds, without end when None
+            interval: seconds between two looks, instead of pauses that grow
         Raises:
             WaitTimeout: it took longer
             ExecutionFailed, ExecutionTimedOut, ExecutionAborted: with ``raise_on_failure``
         """
-        if self._known.get("status") not in FINISHED:
-            self._keep(self.control.waiter.wait(self._started(), timeout=timeout))
+        if not self.has_ended:
+            self.keep(self.control.waiter.wait(self._started(), timeout=timeout, interval=interval))
         if raise_on_failure:
             self._raise_on_failure()
         return str(self._known["status"])
@@ -207,6 +254,12 @@ class Execution:
         self._known, self._described = {}, False
 
     # what happened
+
+    def definition(self) -> dict[str, Any]:
+        """The definition that it started with; the machine's may be another one by now."""
+        if self._definition is None:
+            self._definition = dict(json.loads(self.control.definition_for(self._started())))
+        return self._definition
 
     def get_history(self) -> list[Event]:
         """Its events, oldest first."""
@@ -229,9 +282,6 @@ class Execution:
         if self.arn is None:
             raise NotFinished(f"execution {self.name!r} has not been started: its ARN is unknown")
         return self.arn
-
-    def _keep(self, description: Mapping[str, Any]) -> None:
-        self._known, self._described = description, True
 
     def _told(self) -> Mapping[str, Any]:
         if not self._described:
@@ -260,7 +310,8 @@ class Execution:
             raise ending(self._started(), self.status, error, cause)
 
 
-def _typed(text: str) -> Any:
+def typed(text: str) -> Any:
+    """JSON with the types that Celery's serializer keeps."""
     try:
         return kombu_json.loads(text)
     except Exception:

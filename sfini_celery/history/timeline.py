@@ -7,6 +7,7 @@ newest open visit that fits is taken instead, so that a damaged history still re
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -58,6 +59,7 @@ class _Visit:
     cause: str | None = None
     tries: list[Attempt] = field(default_factory=list)
     length: int | None = None
+    map_run: str | None = None
     hurt: bool = False  # a state inside failed or was aborted, in this attempt
     succeeded: bool = False
 
@@ -96,6 +98,7 @@ class _Visit:
             self.scope.map,
             self.scope.branch,
             self.length,
+            self.map_run,
         )
 
 
@@ -249,8 +252,10 @@ class Timeline:
             visit.tries.append(Attempt(scheduled=event.timestamp, resource=event.resource))
         elif event.type in _STARTED:
             visit.retry(started=event.timestamp, worker=event.worker_name)
+        elif event.type == "TaskSubmitted":
+            visit.retry(execution=_started_by(event))
         elif event.type in _SUCCEEDED:
-            visit.retry(ended=event.timestamp)
+            visit.retry(ended=event.timestamp, output=event.text("output") if self._data else None)
         elif event.type in _FAILED:
             visit.error, visit.cause = event.error or "States.TaskFailed", event.cause
             visit.retry(ended=event.timestamp, error=visit.error, cause=visit.cause)
@@ -310,6 +315,7 @@ class Timeline:
         visit = self._find(before, lambda visit: visit.type == "Map")
         if visit is None:
             return before or (self._root, None)
+        visit.map_run = event.text("mapRunArn") or visit.map_run
         if event.error is not None:
             visit.error, visit.cause = event.error, event.cause
         return visit.scope, visit
@@ -329,6 +335,16 @@ class Timeline:
         self._close_inside(lambda visit: True, event.timestamp, last if failed else None)
         if failed and last is not None and last.status is VisitStatus.FAILED and last.error is None:
             last.error, last.cause = event.error, event.cause
+
+
+def _started_by(event: Event) -> str | None:
+    """The ARN of the execution that a task has started, if that is what it did."""
+    try:
+        told = json.loads(event.text("output") or "")
+    except (ValueError, RecursionError):
+        return None
+    arn = told.get("ExecutionArn") if isinstance(told, dict) else None
+    return arn if isinstance(arn, str) else None
 
 
 _UNFINISHED = (VisitStatus.FAILED, VisitStatus.ABORTED)

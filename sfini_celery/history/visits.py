@@ -35,6 +35,8 @@ class Attempt:
         ended: when it was answered
         worker: the name under which an activity worker took it
         resource: the ARN or service action it went to
+        output: what it was answered with, JSON as text; None where not (yet) known, or not kept
+        execution: ARN of the execution that it started
         error, cause: what it failed with
     """
 
@@ -43,6 +45,8 @@ class Attempt:
     ended: datetime | None = None
     worker: str | None = None
     resource: str | None = None
+    output: str | None = None
+    execution: str | None = None
     error: str | None = None
     cause: str | None = None
 
@@ -67,6 +71,7 @@ class StateVisit:
         map: index in each Map around it, outermost first
         branch: in a Parallel, the name of the first state of its branch; the first's own name too
         length: how many items a Map has
+        map_run: ARN of a distributed Map's run
     """
 
     number: int
@@ -86,6 +91,7 @@ class StateVisit:
     map: tuple[int, ...] = ()
     branch: str = ""
     length: int | None = None
+    map_run: str | None = None
 
     @property
     def attempts(self) -> int:
