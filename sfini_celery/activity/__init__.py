@@ -20,6 +20,7 @@ there a datetime is its ISO 8601 text, a UUID or a decimal its string.
 from sfini_celery.activity.call import OPTIONS, Call, Parameters, Position, read_input
 from sfini_celery.activity.outcome import failure_of, write_cause, write_output
 from sfini_celery.activity.registry import Activity, ActivityRegistry, InputConvention, activity_name
+from sfini_celery.activity.routes import queue_of
 
 __all__ = [
     # an activity and the registry
@@ -27,6 +28,7 @@ __all__ = [
     "ActivityRegistry",
     "InputConvention",
     "activity_name",
+    "queue_of",
     # input to call
     "OPTIONS",
     "Call",

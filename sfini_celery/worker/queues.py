@@ -6,13 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from celery.utils.log import get_logger
-
-from sfini_celery.activity import Activity
+from sfini_celery.activity import Activity, queue_of
 
 __all__ = ["Polled", "polled_activities", "queue_of"]
-
-logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,25 +56,6 @@ def polled_activities(app: Any, activities: Iterable[Activity], *, polls: int) -
         for name, serving in sorted(served.items())
         if any(_consumes(app, queue) for _, queue in serving)
     ]
-
-
-def queue_of(app: Any, task_name: str) -> str:
-    """The queue that a task goes to when it is called without saying where."""
-    task = app.tasks[task_name]
-    own = {name: getattr(task, name, None) for name in ("queue", "exchange", "routing_key")}
-    options = {name: value for name, value in own.items() if value is not None}
-    try:
-        route = app.amqp.router.route(options, task_name, task_type=task)
-    except Exception as exc:  # a router is the user's function, and may want arguments to look at
-        logger.warning("sfini_route_unknown: the router failed for %s without arguments: %r", task_name, exc)
-        route = {}
-    exchange, key = route.get("exchange"), route.get("routing_key")
-    if exchange and key:  # these are where a message goes, whatever queue the route names beside them
-        for name, declared in app.amqp.queues.items():
-            if declared.routing_key == key and declared.exchange.name == getattr(exchange, "name", exchange):
-                return str(name)
-    queue = route.get("queue") or app.conf.task_default_queue
-    return str(getattr(queue, "name", queue))
 
 
 def _consumes(app: Any, queue: str) -> bool:
