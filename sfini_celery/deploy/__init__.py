@@ -1,0 +1,24 @@
+"""From what an app declares to what AWS has: compare, show, then change.
+
+Everything is read and checked before anything is changed. What AWS refuses half-way is said with what was done before
+it; doing the same again finishes the job, since what is there already is left alone.
+"""
+
+from sfini_celery.deploy.applying import apply, deregister
+from sfini_celery.deploy.planning import make_plan, role_for
+from sfini_celery.deploy.values import Action, Item, Kind, Machine, Plan
+
+__all__ = [
+    # what there should be
+    "Machine",
+    # plans
+    "Action",
+    "Item",
+    "Kind",
+    "Plan",
+    "make_plan",
+    "role_for",
+    # changes
+    "apply",
+    "deregister",
+]
