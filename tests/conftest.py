@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,32 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs {SHARED.name}/ beside the repository")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def npm(pytestconfig: pytest.Config) -> Callable[..., Path]:
+    """A folder with packages of npm's in it, such as ``npm("asl-validator@4")``; installed once per checkout.
+
+    Where there is no node, or npm cannot install them, the test is skipped.
+    """
+
+    def installed(*packages: str) -> Path:
+        if not (shutil.which("node") and shutil.which("npm")):
+            pytest.skip("needs node and npm")
+        folder = pytestconfig.cache.mkdir("npm-" + "-".join(packages).replace("/", "_"))
+        if not (folder / "complete").exists():
+            (folder / "package.json").write_text('{"private": true}')
+            command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *packages]
+            try:
+                done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
+            except subprocess.TimeoutExpired:
+                pytest.skip(f"npm takes too long to install {' '.join(packages)}")
+            if done.returncode:
+                pytest.skip(f"npm cannot install {' '.join(packages)}: {done.stderr.strip().splitlines()[-1:]}")
+            (folder / "complete").touch()
+        return folder
+
+    return installed
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
-"""Text for people: tables, timelines and histories as plain strings. Colours only where a parameter asks for them."""
+"""Text for people: tables, timelines, histories and graphs as plain strings. Colours only where a parameter asks."""
 
+from sfini_celery.render.dot import dot
 from sfini_celery.render.history import format_events, format_history
+from sfini_celery.render.mermaid import mermaid
 from sfini_celery.render.tables import Column, printable, table
 from sfini_celery.render.timeline import duration, progress_line, timeline_table
 
@@ -15,4 +17,7 @@ __all__ = [
     "format_history",
     "progress_line",
     "timeline_table",
+    # definitions
+    "dot",
+    "mermaid",
 ]
