@@ -4,7 +4,7 @@ Everything is read and checked before anything is changed. What AWS refuses half
 it; doing the same again finishes the job, since what is there already is left alone.
 """
 
-from sfini_celery.deploy.applying import apply, deregister
+from sfini_celery.deploy.applying import apply, deregister, patiently
 from sfini_celery.deploy.planning import make_plan, role_for
 from sfini_celery.deploy.values import Action, Item, Kind, Machine, Plan
 
@@ -21,4 +21,5 @@ __all__ = [
     # changes
     "apply",
     "deregister",
+    "patiently",
 ]

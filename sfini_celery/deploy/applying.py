@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sfini_celery.aws import ControlPlane
 from sfini_celery.deploy.values import Action, Item, Plan
 from sfini_celery.errors import AlreadyExists, ServiceError, SfiniError, Throttled
 from sfini_celery.names import check_name
 
-__all__ = ["apply", "deregister"]
+__all__ = ["apply", "deregister", "patiently"]
+
+Result = TypeVar("Result")
 
 _INDENTED_UP_TO = 500_000
 _PATIENCE, _PAUSE = 90.0, 1.0
@@ -40,7 +43,7 @@ def apply(
     done: list[Item] = []
     for item in plan.changes:
         try:
-            _patiently(item, control, sleep)
+            patiently(partial(_apply, item, control), sleep=sleep)
         except SfiniError as exc:
             _tell(exc, item, done)
             raise
@@ -73,11 +76,19 @@ def _apply(item: Item, control: ControlPlane) -> None:
         )
 
 
-def _patiently(item: Item, control: ControlPlane, sleep: Callable[[float], None]) -> None:
+def patiently(call: Callable[[], Result], *, sleep: Callable[[float], None] = time.sleep) -> Result:
+    """What a call returns, made again for up to 90 s where AWS asks for patience.
+
+    That is: too many calls, or a machine of the name that is still being deleted.
+
+    Parameters:
+        call: may be made more than once
+        sleep: waits some seconds, for tests
+    """
     waited = 0.0
     while True:
         try:
-            return _apply(item, control)
+            return call()
         except ServiceError as exc:
             if not (isinstance(exc, Throttled) or exc.code == "StateMachineDeleting") or waited >= _PATIENCE:
                 raise
