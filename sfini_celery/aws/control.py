@@ -11,6 +11,7 @@ from typing import Any
 
 from sfini_celery.aws.faults import translated
 from sfini_celery.aws.naming import account_in, execution_name, is_loopback, name_in, without_secrets
+from sfini_celery.aws.versions import VersionCalls
 from sfini_celery.aws.waiting import Waiter
 from sfini_celery.errors import AlreadyExists, ConfigurationError, NoRegion, Unreachable
 
@@ -24,17 +25,25 @@ _READ_TIMEOUT = 65
 _METHODS = {
     "CreateActivity": "create_activity",
     "CreateStateMachine": "create_state_machine",
+    "CreateStateMachineAlias": "create_state_machine_alias",
     "DeleteActivity": "delete_activity",
     "DeleteStateMachine": "delete_state_machine",
+    "DeleteStateMachineAlias": "delete_state_machine_alias",
+    "DeleteStateMachineVersion": "delete_state_machine_version",
     "DescribeActivity": "describe_activity",
     "DescribeExecution": "describe_execution",
     "DescribeStateMachine": "describe_state_machine",
+    "DescribeStateMachineAlias": "describe_state_machine_alias",
     "DescribeStateMachineForExecution": "describe_state_machine_for_execution",
     "GetExecutionHistory": "get_execution_history",
     "ListActivities": "list_activities",
     "ListExecutions": "list_executions",
+    "ListStateMachineAliases": "list_state_machine_aliases",
+    "ListStateMachineVersions": "list_state_machine_versions",
     "ListStateMachines": "list_state_machines",
     "ListTagsForResource": "list_tags_for_resource",
+    "PublishStateMachineVersion": "publish_state_machine_version",
+    "RedriveExecution": "redrive_execution",
     "StartExecution": "start_execution",
     "StopExecution": "stop_execution",
     "TagResource": "tag_resource",
@@ -42,7 +51,7 @@ _METHODS = {
 }
 
 
-class ControlPlane:
+class ControlPlane(VersionCalls):
     """Step Functions through boto3, as the ordinary AWS configuration says: profiles, endpoints, roles to assume.
 
     Nothing is imported, read or connected before the first call. One session and one client serve all threads; a
@@ -54,6 +63,10 @@ class ControlPlane:
         profile: instead of the configured one; not together with ``session``
         endpoint_url: instead of the configured one
         account: the account's number, which STS is then not asked for
+
+    Attributes:
+        waiter: waits for executions, for all threads and event loops of the process
+        creating: to be held while something is created that another thread may be creating too
 
     Every call may raise:
         NoRegion, NoCredentials, ConfigurationError: the AWS configuration does not do
@@ -91,6 +104,7 @@ class ControlPlane:
 
     def _forget(self) -> None:
         self.waiter = Waiter(self.describe_execution)
+        self.creating = threading.Lock()
         self._lock = threading.RLock()
         self._session = self._given_session
         self._client: Any = None
@@ -204,22 +218,38 @@ class ControlPlane:
         *,
         tags: Mapping[str, str] | None = None,
         publish: bool = False,
+        logging: Mapping[str, Any] | None = None,
+        tracing: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """CreateStateMachine's answer: ``stateMachineArn`` and, when published, ``stateMachineVersionArn``.
+
+        Parameters:
+            logging, tracing: LoggingConfiguration and TracingConfiguration; off without them
 
         Raises:
             AlreadyExists: a machine of this name has another definition
         """
+        given = _given(loggingConfiguration=logging, tracingConfiguration=tracing)
         request = {"name": name, "definition": definition, "roleArn": role_arn, "publish": publish, **_tags(tags)}
+        request |= given
         answer = self._call("CreateStateMachine", "stateMachineArn", **request)
         self._learn(answer["stateMachineArn"])
         return answer
 
     def update_state_machine(
-        self, arn: str, *, definition: str | None = None, role_arn: str | None = None, publish: bool = False
+        self,
+        arn: str,
+        *,
+        definition: str | None = None,
+        role_arn: str | None = None,
+        publish: bool = False,
+        logging: Mapping[str, Any] | None = None,
+        tracing: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """UpdateStateMachine's answer. On AWS it takes effect a little later: start by version where that matters."""
-        given = _given(definition=definition, roleArn=role_arn)
+        given = _given(
+            definition=definition, roleArn=role_arn, loggingConfiguration=logging, tracingConfiguration=tracing
+        )
         return self._call("UpdateStateMachine", "updateDate", stateMachineArn=arn, publish=publish, **given)
 
     def delete_state_machine(self, arn: str) -> None:
@@ -274,6 +304,17 @@ class ControlPlane:
     def stop_execution(self, arn: str, *, error: str | None = None, cause: str | None = None) -> dict[str, Any]:
         """StopExecution's answer: ``stopDate``."""
         return self._call("StopExecution", "stopDate", executionArn=arn, **_given(error=error, cause=cause))
+
+    def redrive_execution(self, arn: str, *, client_token: str | None = None) -> dict[str, Any]:
+        """RedriveExecution's answer: ``redriveDate``. The execution goes on where it failed.
+
+        Parameters:
+            arn: the execution's
+            client_token: the same one again, within 15 minutes, redrives it only once
+        Raises:
+            ServiceError: AWS does not allow it: it runs, has succeeded, or ended more than 14 days ago
+        """
+        return self._call("RedriveExecution", "redriveDate", executionArn=arn, **_given(clientToken=client_token))
 
     def describe_execution(self, arn: str) -> dict[str, Any]:
         """DescribeExecution's answer; raises NotFound."""
@@ -368,7 +409,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _given(**members: str | None) -> dict[str, str]:
+def _given(**members: Any) -> dict[str, Any]:
     return {key: value for key, value in members.items() if value is not None}
 
 
