@@ -1,5 +1,6 @@
 """Text for people: tables, timelines, histories and graphs as plain strings. Colours only where a parameter asks."""
 
+from sfini_celery.render.diff import definition_changes, definition_diff
 from sfini_celery.render.dot import dot
 from sfini_celery.render.history import format_events, format_history
 from sfini_celery.render.mermaid import mermaid
@@ -18,6 +19,8 @@ __all__ = [
     "progress_line",
     "timeline_table",
     # definitions
+    "definition_changes",
+    "definition_diff",
     "dot",
     "mermaid",
 ]
