@@ -48,6 +48,7 @@ _METHODS = {
     "StopExecution": "stop_execution",
     "TagResource": "tag_resource",
     "UpdateStateMachine": "update_state_machine",
+    "ValidateStateMachineDefinition": "validate_state_machine_definition",
 }
 
 
@@ -259,6 +260,17 @@ class ControlPlane(VersionCalls):
     def describe_state_machine(self, arn: str) -> dict[str, Any]:
         """DescribeStateMachine's answer; raises NotFound."""
         return self._call("DescribeStateMachine", "stateMachineArn", stateMachineArn=arn)
+
+    def validate_definition(self, definition: str) -> dict[str, Any]:
+        """ValidateStateMachineDefinition's answer: ``result`` is OK or FAIL; what else it says may change any day.
+
+        Raises:
+            ConfigurationError: this boto3 is too old to know the call
+        """
+        operation = "ValidateStateMachineDefinition"
+        if not hasattr(self.client, _METHODS[operation]):
+            raise ConfigurationError(f"this boto3 does not know {operation} yet: `pip install --upgrade boto3`")
+        return self._call(operation, "result", definition=definition)
 
     def list_state_machines(self) -> Iterator[dict[str, Any]]:
         """Every state machine of the account and region, read page by page."""

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from sfini_celery.aws import ControlPlane
     from sfini_celery.workflow import Workflow
 
-__all__ = ["Invocation", "aws_options", "find_app", "invocation", "json_option", "workflow_named"]
+__all__ = [
+    "Invocation",
+    "aws_options",
+    "find_app",
+    "import_module",
+    "invocation",
+    "json_option",
+    "workflow_named",
+]
 
 AWS_OPTIONS: dict[str, dict[str, Any]] = {
     "--region": {"help": "AWS region; what the app or the AWS configuration says without it."},
@@ -46,14 +54,13 @@ def find_app(name: str) -> Any:
     """
     from celery import Celery
     from celery.app.utils import find_app as celerys_find_app
-    from celery.utils.imports import import_from_cwd
 
     module, _, attribute = name.partition(":")
     if not module or module.startswith("."):
         raise ConfigurationError(f"-A {name}: name a module, as in `-A proj` or `-A proj.celery:app`")
     if module.endswith(".py"):
         raise ConfigurationError(f"-A {name}: name the module, not its file: leave out the .py")
-    _import(module, import_from_cwd)
+    import_module(module, by="-A ", or_parent=True)
     try:
         app = celerys_find_app(name)
     except (AttributeError, ImportError):
@@ -65,25 +72,36 @@ def find_app(name: str) -> Any:
     return app
 
 
-def _import(module: str, import_from_cwd: Callable[[str], Any]) -> None:
-    """Import the module, or its parent where the last part is an attribute."""
+def import_module(module: str, *, by: str = "", or_parent: bool = False) -> Any:
+    """Import a module, also from the current folder.
+
+    Parameters:
+        module: its name
+        by: what named it, for the message
+        or_parent: whether its last part may be an attribute of its parent, which is returned then
+
+    Raises:
+        ConfigurationError: it cannot be imported; says why
+    """
+    from celery.utils.imports import import_from_cwd
+
     try:
-        import_from_cwd(module)
+        return import_from_cwd(module)
     except ModuleNotFoundError as error:
         parent = module.rpartition(".")[0]
-        if error.name == module and parent in sys.modules:
-            return  # proj.app: the app's own finder looks for an attribute
+        if or_parent and error.name == module and parent in sys.modules:
+            return sys.modules[parent]  # proj.app: the app's own finder looks for an attribute
         if error.name is not None and (module == error.name or module.startswith(f"{error.name}.")):
             hint = f"run from the folder that holds it (this is {Path.cwd()}) or give --workdir"
-            raise ConfigurationError(f"-A {module}: there is no module {error.name!r}; {hint}") from None
-        raise _does_not_import(module, error) from error
+            raise ConfigurationError(f"{by}{module}: there is no module {error.name!r}; {hint}") from None
+        raise _does_not_import(by + module, error) from error
     except (Exception, SystemExit) as error:
-        raise _does_not_import(module, error) from error
+        raise _does_not_import(by + module, error) from error
 
 
-def _does_not_import(module: str, error: BaseException) -> ConfigurationError:
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return ConfigurationError(f"-A {module}: importing it failed with {what} (--traceback shows where)")
+def _does_not_import(what: str, error: BaseException) -> ConfigurationError:
+    why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return ConfigurationError(f"{what}: importing it failed with {why} (--traceback shows where)")
 
 
 def _apps_in(module: str) -> str:
@@ -146,6 +164,13 @@ class Invocation:
         Raises:
             ConfigurationError: there is no app, it knows nothing of Step Functions, or a setting is wrong
         """
+        sfn = self.unchecked_sfn
+        sfn.settings.check()
+        return sfn
+
+    @property
+    def unchecked_sfn(self) -> StepFunctions:
+        """As :attr:`sfn`, for a command that looks at the settings itself."""
         app = self.app
         sfn: StepFunctions | None = getattr(app, "sfn", None)
         if sfn is None:
@@ -156,7 +181,6 @@ class Invocation:
         for option, value in self._aws.items():
             setattr(app.conf, f"sfn_{option}", value)
         app.loader.import_default_modules()
-        sfn.settings.check()
         return sfn
 
     @property

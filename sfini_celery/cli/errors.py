@@ -51,6 +51,7 @@ class ExitCode(IntEnum):
     REFUSED = 4, "AWS answered with an error: not found, not allowed, a limit."
     UNREACHABLE = 5, "The endpoint did not answer."
     TIMEOUT = 6, "Waiting took longer than `--timeout`; the execution goes on."
+    FINDINGS = 7, "`lint` found errors, or `doctor` something that does not work."
     USAGE = 64, "The command line is wrong."
     INTERNAL = 70, "A bug, here or in the app; `--traceback` shows where."
     INTERRUPTED = 130, "Ctrl-C."

@@ -25,6 +25,8 @@ COMMANDS = {
     "deregister": "sfini_celery.cli.deploy:deregister",
     "start": "sfini_celery.cli.executions:start",
     "executions": "sfini_celery.cli.executions:executions",
+    "graph": "sfini_celery.cli.graph:graph",
+    "lint": "sfini_celery.cli.lint:lint",
 }
 
 

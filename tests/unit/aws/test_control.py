@@ -291,3 +291,16 @@ def test_event_of_a_history_is_passed_on_as_it_came(control: ControlPlane, endpo
     assert json.dumps({**read, "timestamp": read["timestamp"].timestamp()}, sort_keys=True) == json.dumps(
         event, sort_keys=True
     )
+
+
+def test_a_definition_is_validated_by_aws(control: ControlPlane, endpoint: Any) -> None:
+    endpoint.answers = lambda asked: (200, {"result": "FAIL", "diagnostics": []})
+    assert control.validate_definition("{}")["result"] == "FAIL"
+    assert endpoint.asked[0].body == {"definition": "{}"}
+
+
+def test_a_boto3_that_cannot_validate_is_named_and_no_bug() -> None:
+    plane = ControlPlane()
+    plane._client = object()
+    with pytest.raises(ConfigurationError, match="pip install --upgrade boto3"):
+        plane.validate_definition("{}")
