@@ -95,7 +95,7 @@ def test_what_is_not_there_is_said(project: Callable[[str], Any], target: str, s
 
 
 def test_a_module_that_is_not_there_is_said_without_an_option_nobody_gave(project: Callable[[str], Any]) -> None:
-    with pytest.raises(ConfigurationError, match="^gone: there is no module 'gone'"):
+    with pytest.raises(ConfigurationError, match=r"^gone: there is no module 'gone'"):
         project("gone:orders")
 
 
