@@ -48,6 +48,7 @@ _METHODS = {
     "StopExecution": "stop_execution",
     "TagResource": "tag_resource",
     "UpdateStateMachine": "update_state_machine",
+    "UpdateStateMachineAlias": "update_state_machine_alias",
     "ValidateStateMachineDefinition": "validate_state_machine_definition",
 }
 

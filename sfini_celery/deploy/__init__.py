@@ -4,19 +4,26 @@ Everything is read and checked before anything is changed. What AWS refuses half
 it; doing the same again finishes the job, since what is there already is left alone.
 """
 
-from sfini_celery.deploy.applying import apply, deregister, patiently
+from sfini_celery.deploy.applying import apply, deregister
+from sfini_celery.deploy.ownership import Owner
+from sfini_celery.deploy.patience import patiently
 from sfini_celery.deploy.planning import make_plan, role_for
+from sfini_celery.deploy.removal import plan_removal
+from sfini_celery.deploy.running import needed_by_running
 from sfini_celery.deploy.values import Action, Item, Kind, Machine, Plan
 
 __all__ = [
     # what there should be
     "Machine",
+    "Owner",
     # plans
     "Action",
     "Item",
     "Kind",
     "Plan",
     "make_plan",
+    "needed_by_running",
+    "plan_removal",
     "role_for",
     # changes
     "apply",

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from sfini_celery.aws import ControlPlane
+from sfini_celery.deploy.patience import patiently
 from sfini_celery.deploy.values import Action, Item, Plan
-from sfini_celery.errors import AlreadyExists, ServiceError, SfiniError, Throttled
+from sfini_celery.errors import AlreadyExists, SfiniError
 from sfini_celery.names import check_name
 
-__all__ = ["apply", "deregister", "patiently"]
-
-Result = TypeVar("Result")
+__all__ = ["apply", "deregister"]
 
 _INDENTED_UP_TO = 500_000
-_PATIENCE, _PAUSE = 90.0, 1.0
 
 
 def apply(
@@ -41,59 +40,91 @@ def apply(
         SfiniError: as AWS refused or could not be reached; its attribute ``applied`` holds what was done before
     """
     done: list[Item] = []
+    published: dict[str, str] = {}
     for item in plan.changes:
         try:
-            patiently(partial(_apply, item, control), sleep=sleep)
+            applied = patiently(partial(_apply, item, control, published), sleep=sleep)
         except SfiniError as exc:
             _tell(exc, item, done)
             raise
-        done.append(item)
+        if applied.kind == "state machine" and applied.version is not None:
+            published[applied.arn] = applied.version
+        done.append(applied)
         if progress is not None:
-            progress(item)
+            progress(applied)
     return tuple(done)
 
 
-def _apply(item: Item, control: ControlPlane) -> None:
+def _apply(item: Item, control: ControlPlane, published: Mapping[str, str]) -> Item:
     if item.action is Action.DELETE:
         (control.delete_activity if item.kind == "activity" else control.delete_state_machine)(item.arn)
-    elif item.kind == "activity":
-        control.create_activity(item.name)
-    elif item.action is Action.CREATE:
-        try:
-            control.create_state_machine(item.name, _text(item.definition), item.role_arn or "")
-        except AlreadyExists as exc:
-            raise AlreadyExists(
-                exc.operation,
-                exc.code,
-                f"{item.name!r} was created by somebody else since the plan was made; make a new plan ({exc.detail})",
-                exc.status,
-            ) from exc
-    else:
-        control.update_state_machine(
-            item.arn,
-            definition=_text(item.definition) if "definition" in item.changed else None,
-            role_arn=item.role_arn if "role" in item.changed else None,
+        return item
+    if item.kind == "alias":
+        return _lead(item, control, published)
+    if item.kind == "activity":
+        if item.action is Action.CREATE:
+            control.create_activity(item.name, tags=item.tags)
+        else:
+            control.tag(item.arn, item.tags)
+        return item
+    return _create(item, control) if item.action is Action.CREATE else _update(item, control)
+
+
+def _create(item: Item, control: ControlPlane) -> Item:
+    try:
+        answer = control.create_state_machine(
+            item.name,
+            _text(item.definition),
+            item.role_arn or "",
+            tags=item.tags,
+            publish=item.publish,
+            **item.settings,
         )
+    except AlreadyExists as exc:
+        raise AlreadyExists(
+            exc.operation,
+            exc.code,
+            f"{item.name!r} was created by somebody else since the plan was made; make a new plan ({exc.detail})",
+            exc.status,
+        ) from exc
+    return replace(item, version=answer.get("stateMachineVersionArn"))
 
 
-def patiently(call: Callable[[], Result], *, sleep: Callable[[float], None] = time.sleep) -> Result:
-    """What a call returns, made again for up to 90 s where AWS asks for patience.
+def _update(item: Item, control: ControlPlane) -> Item:
+    """AWS has no conditional update: looking again, at once before, leaves a moment instead of the time of a plan."""
+    there = control.describe_state_machine(item.arn)
+    if there.get("revisionId") != item.revision or there.get("roleArn") != item.old_role_arn:
+        detail = f"{item.name!r} was changed by somebody else since the plan was made; make a new plan"
+        raise AlreadyExists("UpdateStateMachine", "ConflictException", detail)
+    if item.tags:
+        control.tag(item.arn, item.tags)
+    own = [what for what in item.changed if what not in ("tags", "version")]
+    if own:
+        answer = control.update_state_machine(
+            item.arn,
+            definition=_text(item.definition) if "definition" in own else None,
+            role_arn=item.role_arn if "role" in own else None,
+            publish=item.publish,
+            **item.settings,
+        )
+        return replace(item, version=answer.get("stateMachineVersionArn"))
+    if item.publish:
+        return replace(item, version=control.publish_version(item.arn, revision=item.revision))
+    return item
 
-    That is: too many calls, or a machine of the name that is still being deleted.
 
-    Parameters:
-        call: may be made more than once
-        sleep: waits some seconds, for tests
-    """
-    waited = 0.0
-    while True:
-        try:
-            return call()
-        except ServiceError as exc:
-            if not (isinstance(exc, Throttled) or exc.code == "StateMachineDeleting") or waited >= _PATIENCE:
-                raise
-        sleep(_PAUSE)
-        waited += _PAUSE
+def _lead(item: Item, control: ControlPlane, published: Mapping[str, str]) -> Item:
+    machine, _, name = item.arn.rpartition(":")
+    version = published.get(machine) or item.version
+    assert version is not None
+    if item.action is Action.CREATE:
+        control.create_alias(name, {version: 100})
+    else:
+        if control.alias(item.arn) != item.routes:
+            detail = f"alias {item.name!r} was changed by somebody else since the plan was made; make a new plan"
+            raise AlreadyExists("UpdateStateMachineAlias", "ConflictException", detail)
+        control.update_alias(item.arn, {version: 100})
+    return replace(item, version=version)
 
 
 def _tell(exc: SfiniError, item: Item, done: list[Item]) -> None:

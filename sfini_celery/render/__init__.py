@@ -1,15 +1,16 @@
 """Text for people: tables, timelines, histories and graphs as plain strings. Colours only where a parameter asks."""
 
-from sfini_celery.render.diff import definition_changes, definition_diff
+from sfini_celery.render.diff import definition_changes, definition_diff, value_diff
 from sfini_celery.render.dot import dot
 from sfini_celery.render.history import format_events, format_history
 from sfini_celery.render.mermaid import mermaid
-from sfini_celery.render.tables import Column, printable, table
+from sfini_celery.render.tables import Column, colour, printable, table
 from sfini_celery.render.timeline import duration, progress_line, timeline_table
 
 __all__ = [
     # tables
     "Column",
+    "colour",
     "printable",
     "table",
     # executions
@@ -23,4 +24,5 @@ __all__ = [
     "definition_diff",
     "dot",
     "mermaid",
+    "value_diff",
 ]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sfini_celery.render.tables import colour, printable
 
-__all__ = ["Difference", "FieldChange", "definition_changes", "definition_diff", "field_changes"]
+__all__ = ["Difference", "FieldChange", "definition_changes", "definition_diff", "field_changes", "value_diff"]
 
 Mark = Literal["+", "-", "~"]
 
@@ -92,6 +92,16 @@ def definition_diff(old: Mapping[str, Any], new: Mapping[str, Any], *, colours: 
         lines.append(_line(each.mark, "", what, colours))
         lines += [_line(field.mark, "    ", _told(field), colours) for field in each.fields]
     return "\n".join(lines)
+
+
+def value_diff(old: Any, new: Any, *, colours: bool = False) -> str:
+    """What differs between two JSON values as text, a line for each field; empty where nothing does.
+
+    Example:
+        >>> print(value_diff({"role": "a"}, {"role": "b"}))
+        ~ role: "a" -> "b"
+    """
+    return "\n".join(_line(change.mark, "", _told(change), colours) for change in field_changes(old, new))
 
 
 def _line(mark: str, indent: str, text: str, colours: bool) -> str:
