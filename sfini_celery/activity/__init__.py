@@ -17,7 +17,7 @@ next task. What came as a raw input goes back to a hand-written machine, whose p
 there a datetime is its ISO 8601 text, a UUID or a decimal its string.
 """
 
-from sfini_celery.activity.call import OPTIONS, Call, Parameters, Position, read_input
+from sfini_celery.activity.call import OPTIONS, Call, Parameters, Position, StateRetries, read_input
 from sfini_celery.activity.outcome import failure_of, write_cause, write_output
 from sfini_celery.activity.registry import Activity, ActivityRegistry, InputConvention, activity_name
 from sfini_celery.activity.routes import queue_of
@@ -34,6 +34,7 @@ __all__ = [
     "Call",
     "Parameters",
     "Position",
+    "StateRetries",
     "read_input",
     # outcome to report
     "failure_of",

@@ -15,11 +15,12 @@ from kombu.utils import json as kombu_json
 from sfini_celery.activity.registry import Activity, is_whole
 from sfini_celery.errors import InvalidInput
 
-__all__ = ["OPTIONS", "Call", "Parameters", "Position", "read_input"]
+__all__ = ["OPTIONS", "Call", "Parameters", "Position", "StateRetries", "read_input"]
 
 ENVELOPE = "sfini"
 ENVELOPE_VERSION = 1
 REFERENCE = "sfini.ref"
+TEXT = "sfini.json"
 
 OPTIONS = frozenset(
     {"priority", "headers", "stamps", "stamped_headers", "soft_time_limit", "time_limit", "expires", "link_error"}
@@ -99,6 +100,33 @@ class Position:
 
 
 @dataclass(frozen=True)
+class StateRetries:
+    """What the state itself retries of a task's exceptions, in place of Celery's ``autoretry_for``.
+
+    Attributes:
+        times: how often at most
+        errors: names of the classes that are retried, None for every exception
+        never: names of the classes that are not, although a base class of theirs is
+    """
+
+    times: int
+    errors: tuple[str, ...] | None = None
+    never: tuple[str, ...] = ()
+
+    def again(self, kind: type[BaseException], attempt: int) -> bool:
+        """Whether the state will retry after this exception, so that it is not the final failure.
+
+        Parameters:
+            kind: the exception's class
+            attempt: :attr:`Position.attempt`; retries for infrastructure's sake count in it too
+        """
+        names = {base.__name__ for base in kind.__mro__}
+        if attempt >= self.times or names.intersection(self.never) or not issubclass(kind, Exception):
+            return False
+        return self.errors is None or not names.isdisjoint(self.errors)
+
+
+@dataclass(frozen=True)
 class Call:
     """An activity task's input, read.
 
@@ -111,6 +139,7 @@ class Call:
         over: ``"map"`` or ``"starmap"``: the task is applied to each of ``args``, as Celery's ``task.map`` does
         ignored: names of options that are not on the whitelist
         matches: error names that the state's Retry and Catch list, for :func:`failure_of`
+        retries: what the state retries in place of the worker, which then leaves ``autoretry_for`` alone
     """
 
     task: str
@@ -122,6 +151,7 @@ class Call:
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     ignored: tuple[str, ...] = ()
     matches: tuple[str, ...] = ()
+    retries: StateRetries | None = None
 
     @property
     def run(self) -> tuple[str, tuple[Any, ...], Mapping[str, Any]]:
@@ -200,25 +230,10 @@ def _read_envelope(text: str, serving: Sequence[Activity]) -> Call:
     task = envelope.get("task", serving[0].task if len(serving) == 1 else None)
     if task not in [activity.task for activity in serving]:
         raise InvalidInput(f"activity {name!r} does not serve a task {task!r}")
-    literal = _member(envelope, "json", str, None, name)
-    if literal is None:
-        args = _member(envelope, "args", list, [], name)
-        kwargs = _member(envelope, "kwargs", dict, {}, name)
-        if envelope.get("refs"):
-            args, kwargs = _with_references(args), _with_references(kwargs)
-    else:  # literals that AWS would have evaluated
-        try:
-            values = kombu_json.loads(literal)
-        except Exception as exc:
-            raise InvalidInput(f"activity {name!r}: 'json' in the envelope cannot be read: {exc}") from None
-        if not isinstance(values, dict):
-            raise InvalidInput(f"activity {name!r}: 'json' in the envelope must hold an object, not {_kind(values)}")
-        args = _member(values, "args", list, [], name)
-        kwargs = _member(values, "kwargs", dict, {}, name)
+    args, kwargs, options = _literals(envelope, name)
     over = _member(envelope, "over", str, "", name)
     if over not in ("", "map", "starmap"):
         raise InvalidInput(f"activity {name!r}: 'over' must be 'map' or 'starmap', not {over!r}")
-    options = _member(envelope, "options", dict, {}, name)
     errors = _member(envelope, "errors", list, [], name)
     if "start" in envelope:
         start = envelope["start"]
@@ -241,6 +256,43 @@ def _read_envelope(text: str, serving: Sequence[Activity]) -> Call:
         options=known,
         ignored=tuple(sorted(options.keys() - known.keys())),
         matches=tuple(str(error) for error in errors),
+        retries=_read_retries(_member(envelope, "retry", dict, None, name), name),
+    )
+
+
+def _literals(envelope: Mapping[str, Any], name: str) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+    """The call's own arguments and options."""
+    refers = bool(envelope.get("refs"))
+    literal = _member(envelope, "json", str, None, name)
+    if literal is not None:  # AWS would have evaluated them
+        envelope, refers = _from_text(literal, name), False
+        if not isinstance(envelope, dict):
+            raise InvalidInput(f"activity {name!r}: 'json' in the envelope must hold an object, not {_kind(envelope)}")
+    args = _member(envelope, "args", list, [], name)
+    kwargs = _member(envelope, "kwargs", dict, {}, name)
+    options = _member(envelope, "options", dict, {}, name)
+    if refers:
+        args, kwargs, options = (_with_references(value, name) for value in (args, kwargs, options))
+    return args, kwargs, options
+
+
+def _from_text(text: Any, name: str) -> Any:
+    try:
+        return kombu_json.loads(text)
+    except Exception as exc:
+        raise InvalidInput(f"activity {name!r}: 'json' in the envelope cannot be read: {exc}") from None
+
+
+def _read_retries(retry: Mapping[str, Any] | None, name: str) -> StateRetries | None:
+    if retry is None:
+        return None
+    if not is_whole(retry.get("times")):
+        raise InvalidInput(f"activity {name!r}: 'times' in 'retry' of the envelope must be a whole number")
+    errors = _member(retry, "errors", list, None, name)
+    return StateRetries(
+        retry["times"],
+        None if errors is None else tuple(map(str, errors)),
+        tuple(map(str, _member(retry, "never", list, [], name))),
     )
 
 
@@ -278,14 +330,19 @@ def _member(of: Mapping[str, Any], key: str, kind: type, default: Any, where: st
     return value
 
 
-def _with_references(value: Any) -> Any:
-    """An argument with what AWS put in place of each ``{"sfini.ref.$": path}``: no element of an array is a path."""
+def _with_references(value: Any, name: str) -> Any:
+    """An argument with what AWS put in place of each ``{"sfini.ref.$": path}``: no element of an array is a path.
+
+    What came so is a result of somebody's and is not looked into; literals that could be mistaken came as text.
+    """
     if isinstance(value, dict):
         if len(value) == 1 and REFERENCE in value:
             return value[REFERENCE]
-        return {key: _with_references(member) for key, member in value.items()}
+        if len(value) == 1 and TEXT in value:
+            return _from_text(value[TEXT], name)
+        return {key: _with_references(member, name) for key, member in value.items()}
     if isinstance(value, list):
-        return [_with_references(member) for member in value]
+        return [_with_references(member, name) for member in value]
     return value
 
 

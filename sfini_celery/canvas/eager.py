@@ -1,6 +1,7 @@
 """Canvases run here and now, primitives included: the meaning that a compiled machine is held against.
 
-Celery's own constructs are left to Celery's ``apply()``, except where ``prev`` stands among the arguments.
+Celery's own calls are left to Celery's ``apply()``, once ``prev`` among their arguments is replaced by what it stands
+for. Callbacks run too, their results and failures dropped; delays do not.
 """
 
 from __future__ import annotations
@@ -8,19 +9,24 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from celery.canvas import Signature, _chain, _chord, group, maybe_signature
+from celery.canvas import Signature, _chain, _chord, chunks, group, maybe_signature
 from celery.result import allow_join_result
 from kombu.utils import json as kombu_json
 
 from sfini_celery.canvas.prev import Expression
 from sfini_celery.canvas.primitives import Primitive
-from sfini_celery.errors import ConfigurationError, LoopExhausted
+from sfini_celery.errors import ConfigurationError, Ending, ExecutionFailed, LoopExhausted
 
 __all__ = ["run_eagerly"]
 
 _NOTHING = object()
+_NOT_CALLED_HERE = ("countdown", "eta", "sfn_name", "link")
+_THROUGH = ("sfini.choice", "sfini.catch", "sfini.wait", "celery.chain", "celery.chord")
+"""Constructs that are no state of their own: what failed is in them."""
 
 
 def run_eagerly(canvas: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
@@ -29,35 +35,62 @@ def run_eagerly(canvas: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, An
     Parameters:
         canvas: a signature or a dict of one
         args, kwargs: Celery's partial arguments
+
     Raises:
-        what a task raises; LoopExhausted
+        LoopExhausted: a loop ran as often as it may
+        ExecutionFailed: ``asl(Fail)``
+        Exception: what a task raises
+        LookupError: ``prev`` names a member that is not there
+
+    Example:
+        >>> run_eagerly(list_packages.s() | each(count_lines.s()) | total.s())
     """
     with allow_join_result():
-        return _Run().value(maybe_signature(canvas), args, dict(kwargs or {}))
+        return _Run().value(maybe_signature(canvas), tuple(args), dict(kwargs or {}))
 
 
 class _Run:
+    """One run.
+
+    Attributes:
+        named: results of the named steps that can be seen from here
+        started: whether there is a result already
+        failed: what the step had that failed last
+    """
+
     def __init__(self) -> None:
         self.named: dict[str, Any] = {}
+        self.started = False
+        self.failed: Any = None
 
     def value(self, canvas: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not isinstance(canvas, Signature):
-            canvas = maybe_signature(canvas)
-        if isinstance(canvas, Primitive):
-            result = _PRIMITIVES[canvas.NAME](self, canvas["kwargs"], args, kwargs)
-        elif isinstance(canvas, _chain):
-            result = self._chain(canvas, args, kwargs)
-        elif isinstance(canvas, _chord):
-            header = canvas.tasks if isinstance(canvas.tasks, group) else group(canvas.tasks, app=canvas.app)
-            result = self.value(canvas.body, (self.value(header, args, kwargs),), {})
-        elif isinstance(canvas, group):
-            result = self._group(canvas, args, kwargs)
-        else:
-            result = self._task(canvas, args, kwargs)
-        result = _through_json(result)
+        canvas = maybe_signature(canvas)
+        first = not self.started
+        try:
+            result = _through_json(self._run(canvas)(canvas, args, kwargs))
+        except Exception:
+            if not _passes_through(canvas):
+                self.failed = {"args": list(args), "kwargs": kwargs} if first else _first(args)
+            raise
+        if not (isinstance(canvas, Primitive) and canvas.NAME == "wait"):
+            self.started = True
         if (name := canvas.options.get("sfn_name")) is not None:
             self.named[name] = result
         return result
+
+    def _run(self, canvas: Any) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]:
+        if isinstance(canvas, Primitive):
+            found: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] = getattr(self, f"_{canvas.NAME}")
+            return found
+        if isinstance(canvas, _chain):
+            return self._chain
+        if isinstance(canvas, _chord):
+            return self._chord
+        if isinstance(canvas, group):
+            return self._group
+        return self._chunks if canvas.task == "celery.chunks" else self._task
+
+    # -- Celery's
 
     def _chain(self, chain: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         last: Any = _NOTHING
@@ -66,29 +99,39 @@ class _Run:
             if isinstance(step, Primitive) and step.NAME == "wait":
                 continue  # what came before passes on, the start included
             last = self.value(step, args if last is _NOTHING else (last,), kwargs if last is _NOTHING else {})
-        return _first(args) if last is _NOTHING and steps else [] if last is _NOTHING else last
+        if last is not _NOTHING:
+            return last
+        return _first(args) if steps else []
+
+    def _chord(self, chord: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        header = chord.tasks if isinstance(chord.tasks, group) else group(chord.tasks, app=chord.app)
+        return self.value(chord.body, (self.value(header, args, kwargs),), {})
 
     def _group(self, canvas: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        outer = self.named
         results = []
-        for member in list(canvas.tasks):
-            self.named = dict(outer)  # a branch's names are its own
-            member = maybe_signature(member)
+        for member in map(maybe_signature, list(canvas.tasks)):
             if isinstance(member, group):
                 results.extend(self._group(member, args, kwargs))
-            elif not _is_empty(member):
-                results.append(self.value(member, args, kwargs))
-        self.named = outer
+            elif not (isinstance(member, _chain) and _is_empty(member)):
+                results.append(self._apart(partial(self.value, member, args, kwargs)))
         return results
+
+    def _chunks(self, canvas: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        parts = chunks(*(canvas.kwargs[name] for name in ("task", "it", "n")), app=canvas._app)
+        return self._group(parts.group(), args, kwargs)
 
     def _task(self, signature: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = _first(args)
         signature = signature.clone()
-        signature["args"] = tuple(self._resolved(value, result) for value in signature.args)
-        signature["kwargs"] = {key: self._resolved(value, result) for key, value in signature.kwargs.items()}
-        for option in ("countdown", "eta", "sfn_name"):
-            signature.options.pop(option, None)
-        return signature.apply(args, kwargs).get()
+        if not signature.task.startswith("celery."):  # a map's items are no place for prev, and may be many
+            signature["args"] = tuple(self._resolved(value, result) for value in signature.args)
+            signature["kwargs"] = {key: self._resolved(value, result) for key, value in signature.kwargs.items()}
+        options = {name: signature.options.pop(name, None) for name in _NOT_CALLED_HERE}
+        value = signature.apply(args, kwargs).get()
+        for link in _listed(options["link"]):
+            with suppress(Exception):
+                self._apart(partial(self.value, link, (_through_json(value),), {}), started=True)
+        return value
 
     def _resolved(self, value: Any, result: Any) -> Any:
         if isinstance(value, Expression):
@@ -99,71 +142,94 @@ class _Run:
             return [self._resolved(member, result) for member in value]
         return value
 
-    # -- primitives
+    def _apart(self, run: Callable[[], Any], *, started: bool | None = None) -> Any:
+        """Run something whose names cannot be seen from outside."""
+        outer = self.named, self.started
+        self.named = dict(self.named)
+        if started is not None:
+            self.started = started
+        try:
+            return run()
+        finally:
+            self.named, self.started = outer
 
-    def each(self, parameters: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        outer, results = self.named, []
+    # -- ours
+
+    def _each(self, canvas: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        body, tolerate = canvas["kwargs"]["body"], canvas["kwargs"]["tolerate"]
+        results: list[Any] = []
         for item in _first(args):
-            self.named = dict(outer)
             try:
-                results.append(self.value(parameters["body"], (item,), {}))
+                results.append(self._apart(partial(self.value, body, (item,), {}), started=True))
             except Exception as exc:
-                if not parameters["tolerate"]:
+                if not tolerate:
                     raise
                 results.append(_told(exc))
-        self.named = outer
         return results
 
-    def choice(self, parameters: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for branch in parameters["branches"]:
-            if branch["when"].holds(_plain(_first(args)), _plain(self.named)):
-                return self.value(branch["then"], args, kwargs)
-        if parameters["otherwise"] is not None:
-            return self.value(parameters["otherwise"], args, kwargs)
-        return _first(args)
+    def _choice(self, canvas: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        outer = dict(self.named)
+        try:
+            for branch in canvas["kwargs"]["branches"]:
+                if branch["when"].holds(_plain(_first(args)), _plain(self.named)):
+                    return self.value(branch["then"], args, kwargs)
+            if (otherwise := canvas["kwargs"]["otherwise"]) is not None:
+                return self.value(otherwise, args, kwargs)
+            return _first(args)
+        finally:
+            self.named = outer
 
-    def loop(self, parameters: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _loop(self, canvas: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        body, until, at_most = (canvas["kwargs"][name] for name in ("body", "until", "at_most"))
         rounds = 0
         while True:
-            result = self.value(parameters["body"], args, kwargs)
+            result = self.value(body, args, kwargs)
             rounds += 1
-            if parameters["until"].holds(_plain(result), _plain(self.named)):
+            if until.holds(_plain(result), _plain(self.named)):
                 return result
-            if parameters["at_most"] is not None and rounds >= parameters["at_most"]:
+            if at_most is not None and rounds >= at_most:
                 raise LoopExhausted(rounds)
             args, kwargs = (result,), {}
 
-    def wait(self, parameters: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _wait(self, canvas: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return _first(args)
 
-    def catch(self, parameters: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _catch(self, canvas: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        outer = dict(self.named)
         try:
-            return self.value(parameters["body"], args, kwargs)
+            return self.value(canvas["kwargs"]["body"], args, kwargs)
         except Exception as exc:
+            self.named, self.started = dict(outer), True
             names = {base.__name__ for base in type(exc).__mro__} | {"States.TaskFailed", "States.ALL"}
-            for entry in parameters["handlers"]:
+            names.add(_name(exc))
+            for entry in canvas["kwargs"]["handlers"]:
                 if names & set(entry["errors"]):
-                    return self.value(entry["handler"], ({**_told(exc), "input": _first(args)},), {})
+                    return self.value(entry["handler"], ({**_told(exc), "input": self.failed},), {})
             raise
+        finally:
+            self.named = outer
 
-    def asl(self, parameters: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if "eager" not in parameters:
+    def _asl(self, canvas: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        state = canvas["kwargs"]["state"]
+        if state["Type"] == "Fail":
+            raise ExecutionFailed("eager", "FAILED", state.get("Error"), state.get("Cause"))
+        if "eager" not in canvas["kwargs"]:
             raise ConfigurationError("asl(...) has no meaning here: give it eager=..., what to return in tests")
-        return parameters["eager"]
+        return canvas["kwargs"]["eager"]
 
 
-_PRIMITIVES: dict[str, Callable[[_Run, Mapping[str, Any], tuple[Any, ...], dict[str, Any]], Any]] = {
-    "each": _Run.each,
-    "choice": _Run.choice,
-    "loop": _Run.loop,
-    "wait": _Run.wait,
-    "catch": _Run.catch,
-    "asl": _Run.asl,
-}
+def _passes_through(canvas: Any) -> bool:
+    if canvas["task"] == "sfini.loop":
+        return canvas["kwargs"]["at_most"] is None  # with a limit it is a state around its body, where a catch needs it
+    return canvas["task"] in _THROUGH
 
 
 def _first(args: tuple[Any, ...]) -> Any:
     return args[0] if args else None
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _is_empty(signature: Any) -> bool:
@@ -171,8 +237,17 @@ def _is_empty(signature: Any) -> bool:
 
 
 def _told(exc: Exception) -> dict[str, Any]:
+    if isinstance(exc, LoopExhausted | ExecutionFailed):  # no worker tells of these
+        return {"error": _name(exc), "message": getattr(exc, "cause", None) or str(exc), "traceback": ""}
     trace = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__))
-    return {"error": type(exc).__name__, "message": str(exc), "traceback": trace}
+    return {"error": _name(exc), "message": str(exc), "traceback": trace}
+
+
+def _name(exc: Exception) -> str:
+    """An error's name in a state machine."""
+    if isinstance(exc, LoopExhausted):
+        return str(Ending.LOOP_EXHAUSTED)
+    return exc.error or "" if isinstance(exc, ExecutionFailed) else type(exc).__name__
 
 
 def _through_json(value: Any) -> Any:

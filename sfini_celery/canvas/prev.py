@@ -9,14 +9,15 @@ Both travel in signatures: Celery's serializer knows them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import translate
-from re import match
 from typing import Any, NoReturn
 
 from kombu.utils.json import register_type
+
+from sfini_celery.canvas.comparing import KINDS, compare, matches
 
 __all__ = ["Comparison", "Condition", "Every", "Negation", "Some", "TypeTest", "Expression", "prev"]
 
@@ -137,6 +138,10 @@ class Expression:
         of = f".of({self.step!r})" if self.step is not None else ""
         return "prev" + of + "".join(f"[{key!r}]" for key in self.path)
 
+    def __str__(self) -> str:
+        names = [*([] if self.step is None else [self.step]), *map(str, self.path)]
+        return ".".join(names) or "prev"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Expression, (self.step, self.path)
 
@@ -147,6 +152,8 @@ class Expression:
 def _operand(value: object) -> Any:
     if isinstance(value, datetime) and value.tzinfo is None:
         raise TypeError(f"compare with a time that has a zone, not {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TypeError(f"JSON has no {value!r} to compare with")
     if value is None or isinstance(value, bool | int | float | str | datetime | Expression):
         return value
     raise TypeError(f"the states language compares numbers, text, booleans, times and null, not {type(value).__name__}")
@@ -180,6 +187,10 @@ class Condition:
         """Whether it holds, as the compiled rule would decide; a missing member is false."""
         raise NotImplementedError
 
+    def expressions(self) -> Iterator[Expression]:
+        """The values it looks at."""
+        raise NotImplementedError
+
 
 def _condition(value: object) -> Condition:
     if not isinstance(value, Condition):
@@ -187,7 +198,7 @@ def _condition(value: object) -> Condition:
     return value
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Condition):
     """One value compared with another one."""
 
@@ -201,11 +212,25 @@ class Comparison(Condition):
         if left is _MISSING or right is _MISSING:
             return False
         if self.operator == "matches":
-            return isinstance(left, str) and _matches(right, left)
-        return _compare(self.operator, left, right, known=not isinstance(self.right, Expression))
+            return isinstance(left, str) and matches(right, left)
+        return compare(self.operator, left, right, known=not isinstance(self.right, Expression))
+
+    def expressions(self) -> Iterator[Expression]:
+        yield self.left
+        if isinstance(self.right, Expression):
+            yield self.right
+
+    def __repr__(self) -> str:
+        if self.operator == "matches":
+            return f"{self.left!r}.matches({self.right!r})"
+        return f"{self.left!r} {self.operator} {self.right!r}"
+
+    def __str__(self) -> str:
+        right = self.right.isoformat() if isinstance(self.right, datetime) else self.right
+        return f"{self.left} {self.operator} {right}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TypeTest(Condition):
     """Whether a value is there, and of a kind."""
 
@@ -214,10 +239,19 @@ class TypeTest(Condition):
 
     def holds(self, result: Any, named: Mapping[str, Any]) -> bool:
         value = self.of.found(result, named)
-        return value is not _MISSING and _KINDS[self.kind](value)
+        return value is not _MISSING and KINDS[self.kind](value)
+
+    def expressions(self) -> Iterator[Expression]:
+        yield self.of
+
+    def __repr__(self) -> str:
+        return f"{self.of!r}.is_{self.kind}()"
+
+    def __str__(self) -> str:
+        return f"{self.of} is {self.kind}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Every(Condition):
     """All of several conditions."""
 
@@ -226,8 +260,18 @@ class Every(Condition):
     def holds(self, result: Any, named: Mapping[str, Any]) -> bool:
         return all(part.holds(result, named) for part in self.parts)
 
+    def expressions(self) -> Iterator[Expression]:
+        for part in self.parts:
+            yield from part.expressions()
 
-@dataclass(frozen=True, eq=False)
+    def __repr__(self) -> str:
+        return " & ".join(f"({part!r})" for part in self.parts)
+
+    def __str__(self) -> str:
+        return " and ".join(map(str, self.parts))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Some(Condition):
     """At least one of several conditions."""
 
@@ -236,8 +280,18 @@ class Some(Condition):
     def holds(self, result: Any, named: Mapping[str, Any]) -> bool:
         return any(part.holds(result, named) for part in self.parts)
 
+    def expressions(self) -> Iterator[Expression]:
+        for part in self.parts:
+            yield from part.expressions()
 
-@dataclass(frozen=True, eq=False)
+    def __repr__(self) -> str:
+        return " | ".join(f"({part!r})" for part in self.parts)
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.parts))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Negation(Condition):
     """A condition that does not hold."""
 
@@ -246,70 +300,14 @@ class Negation(Condition):
     def holds(self, result: Any, named: Mapping[str, Any]) -> bool:
         return not self.part.holds(result, named)
 
+    def expressions(self) -> Iterator[Expression]:
+        return self.part.expressions()
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    def __repr__(self) -> str:
+        return f"~({self.part!r})"
 
-
-def _time(value: object) -> datetime | None:
-    if isinstance(value, Mapping) and value.get("__type__") == "datetime":  # as Celery's serializer writes one
-        value = value.get("__value__")
-    if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str) or not match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$", value):
-        return None
-    try:
-        return datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-
-
-_KINDS: dict[str, Callable[[Any], bool]] = {
-    "present": lambda value: True,
-    "null": lambda value: value is None,
-    "string": lambda value: isinstance(value, str | datetime),
-    "number": _number,
-    "boolean": lambda value: isinstance(value, bool),
-    "timestamp": lambda value: _time(value) is not None,
-}
-_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": lambda a, b: bool(a == b),
-    "<": lambda a, b: bool(a < b),
-    "<=": lambda a, b: bool(a <= b),
-    ">": lambda a, b: bool(a > b),
-    ">=": lambda a, b: bool(a >= b),
-}
-
-
-def _compare(operator: str, left: Any, right: Any, *, known: bool) -> bool:
-    if operator == "!=":
-        return not _compare("==", left, right, known=known)
-    order = _ORDERS[operator]
-    if known and isinstance(right, datetime):
-        time = _time(left)
-        return time is not None and order(time, right)
-    if left is None or right is None:
-        return operator == "==" and left is None and right is None
-    if isinstance(left, bool) or isinstance(right, bool):
-        return operator == "==" and isinstance(left, bool) and isinstance(right, bool) and left is right
-    if _number(left) and _number(right):
-        return order(left, right)
-    return isinstance(left, str) and isinstance(right, str) and order(left, right)
-
-
-def _matches(pattern: str, text: str) -> bool:
-    parts: list[str] = []
-    characters = iter(pattern)
-    for char in characters:
-        if char == "\\":
-            parts.append(_quoted(next(characters, "\\")))
-        else:
-            parts.append("*" if char == "*" else _quoted(char))
-    return match(translate("".join(parts)), text) is not None
-
-
-def _quoted(char: str) -> str:
-    return f"[{char}]" if char in "*?[" else char
+    def __str__(self) -> str:
+        return f"not ({self.part})"
 
 
 prev = Expression()

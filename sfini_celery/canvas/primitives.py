@@ -237,22 +237,31 @@ class catch(Primitive):  # noqa: N801
         if not handlers:
             raise ConfigurationError("catch: give it handlers, as in catch(task.s(), {ValueError: other.s()})")
         listed = [
-            {"errors": _error_names(errors), "handler": _signature(handler, "catch: a handler")}
+            {**_errors(errors), "handler": _signature(handler, "catch: a handler")}
             for errors, handler in handlers.items()
         ]
         super().__init__({"body": _signature(canvas, "catch: the canvas"), "handlers": listed})
 
 
-def _error_names(errors: Any) -> list[str]:
-    names = []
+def _errors(errors: Any) -> dict[str, Any]:
+    """Error names, and what is known of their classes: names of base classes, by which a base class is told apart."""
+    names: list[str] = []
+    ancestors: dict[str, list[str]] = {}
     for error in errors if isinstance(errors, tuple) else (errors,):
         if isinstance(error, type) and issubclass(error, BaseException):
-            names.append("States.TaskFailed" if error is Exception else error.__name__)
+            names.append("States.TaskFailed" if error in (Exception, BaseException) else error.__name__)
+            above = [base.__name__ for base in error.__mro__[1:] if base not in (Exception, BaseException, object)]
+            if above:
+                ancestors[error.__name__] = above
         elif isinstance(error, str) and error:
             names.append(error)
         else:
             raise ConfigurationError(f"catch: errors are exception classes or error names, not {error!r}")
-    return names
+    if not names:
+        raise ConfigurationError("catch: a handler without any error")
+    if "States.ALL" in names and len(names) > 1:
+        raise ConfigurationError("catch: States.ALL matches every error, so it stands alone")
+    return {"errors": list(dict.fromkeys(names)), "ancestors": ancestors}
 
 
 @Signature.register_type("sfini.asl")

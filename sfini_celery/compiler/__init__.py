@@ -1,6 +1,6 @@
 """A canvas becomes a state machine.
 
-    signatures --Reader--> nodes --Emitter--> fragments of states --close--> machine --lint, limits--> Compiled
+    signatures --reading--> nodes --emission--> fragments of states --close--> machine --lint, limits--> Compiled
 
 *Named* workflows keep their literals in the definition: they can be started from the console, and a diff shows them.
 *Ad-hoc* canvases lift their literals into the execution input, so that canvases of one shape share one machine.
@@ -12,19 +12,18 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from sfini_celery.asl import MISSING, StateMachine, lint
-from sfini_celery.compiler import primitives  # noqa: F401 - registers how they are turned into states
-from sfini_celery.compiler.emit import Emitter
-from sfini_celery.compiler.fragment import close
-from sfini_celery.compiler.frame import Frame, Previous
-from sfini_celery.compiler.limits import check_definition, check_events, check_payload
-from sfini_celery.compiler.literals import expressions_in, lifted, to_json
-from sfini_celery.compiler.reader import Reader
+from sfini_celery.compiler.emission import Emitter, Frame, Previous, close, known_errors
+from sfini_celery.compiler.limits import check_definition, check_events, check_input
+from sfini_celery.compiler.literals import lifted, size_of, to_json
+from sfini_celery.compiler.nodes import Node, expressions_in
+from sfini_celery.compiler.reading import Reader
 from sfini_celery.compiler.view import AppView
-from sfini_celery.errors import DefinitionError
+from sfini_celery.errors import CompileError, DefinitionError
 
 __all__ = ["AppView", "Compiled", "compile_canvas"]
 
@@ -39,6 +38,7 @@ class Compiled:
 
     Attributes:
         machine: the state machine
+        text: its definition as JSON, as it was measured and checked
         activities: names in AWS of the activities it uses
         literals: the lifted literals of an ad-hoc canvas, None for a named workflow
         input: ``"args"``: an execution's input is ``{"args": [...], "kwargs": {...}}``; ``"result"``: the whole input
@@ -46,15 +46,18 @@ class Compiled:
     """
 
     machine: StateMachine
+    text: str = field(repr=False)
     activities: frozenset[str]
-    literals: Any
+    literals: Any = field(repr=False)
     input: InputForm
+    _node: Node = field(repr=False)
 
     def definition(self) -> dict[str, Any]:
         """The definition in the states language."""
-        return self.machine.to_dict()
+        definition: dict[str, Any] = json.loads(self.text)
+        return definition
 
-    @property
+    @cached_property
     def shape(self) -> str:
         """What two canvases of one shape have in common: 16 hexadecimal digits."""
         text = json.dumps(self.definition(), sort_keys=True)
@@ -66,13 +69,17 @@ class Compiled:
         Raises:
             CompileError: they are not JSON, or the input would be over 256 KiB
         """
+        if self.input == "result":
+            if len(args) > 1 or kwargs:
+                raise CompileError("canvas", "it takes one value, the first step's previous result", "pass that alone")
+            return to_json(args[0] if args else None, "", "the input")
         written: dict[str, Any] = {
             "args": to_json(list(args), "", "args"),
             "kwargs": to_json(dict(kwargs or {}), "", "kwargs"),
         }
         if self.literals is not None:
             written["lit"] = self.literals
-        check_payload(written, "the execution's input", "keep large data in S3 and pass its key")
+        check_input(self._node, size_of(written))
         return written
 
 
@@ -89,11 +96,11 @@ def compile_canvas(
     """Compile a canvas to a state machine.
 
     Parameters:
-        canvas: a signature, chain, group, chord, map, starmap or chunks, or the dict of one
+        canvas: a signature, chain, group, chord, map, starmap or chunks, a step of ours, or the dict of one
         view: the app whose tasks it names
         name: of the machine
         adhoc: lift the literals into the execution input
-        input: what an execution's input is, see :class:`Compiled`
+        input: what an execution's input is, see :class:`Compiled`; of an ad-hoc canvas always ``"args"``
         comment: of the machine
         timeout: seconds an execution may take
 
@@ -106,8 +113,11 @@ def compile_canvas(
     node = Reader(view.celery, _tell_ignored).read(canvas)
     check_events(node, adhoc=adhoc)
     literals = lifted(node) if adhoc else None
+    if adhoc:
+        check_input(node, size_of(literals))
     frame = Frame(literals="$$.Execution.Input.lit" if adhoc else None)
-    emitter = Emitter(view, references=frozenset(e.step for e in expressions_in(node) if e.step is not None))
+    references = frozenset(expression.step for expression in expressions_in(node) if expression.step is not None)
+    emitter = Emitter(view, ancestors=known_errors(node, view), references=references)
     previous = Previous.RESULT if input == "result" and not adhoc else Previous.START
     machine = close(
         emitter.emit(node, frame, previous),
@@ -119,9 +129,9 @@ def compile_canvas(
     text = machine.to_json()
     check_definition(text)
     errors = [finding for finding in lint(text) if finding.severity == "error"]
-    if errors:  # a mistake of ours: no canvas should get here
+    if errors:  # a mistake of ours, or a state of the user's in asl(...)
         raise DefinitionError(f"the machine compiled from {name!r} would be refused", errors)
-    return Compiled(machine, frozenset(emitter.used), literals, "args" if adhoc else input)
+    return Compiled(machine, text, frozenset(emitter.used), literals, "args" if adhoc else input, node)
 
 
 def _tell_ignored(path: str, names: list[str]) -> None:

@@ -1,26 +1,50 @@
 """What AWS would refuse, or break over, refused when compiling: with the figure and the remedy.
 
-Source: 'Service quotas' in the developer guide; the figures are in :data:`LIMITS`.
+Source: 'Service quotas' in the developer guide.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-from sfini_celery.compiler.emit import MOST_INLINE_ITEMS
-from sfini_celery.compiler.nodes import Branching, Caught, Each, Group, Node, Sequence, Step
+from sfini_celery.compiler.literals import literals_of, size_of, to_json
+from sfini_celery.compiler.nodes import Branching, Caught, Each, Group, Node, Sequence, Step, Waiting, walk
 from sfini_celery.errors import CompileError
 
-__all__ = ["LONGEST_DEFINITION", "LONGEST_PAYLOAD", "MOST_EVENTS", "check_definition", "check_events", "check_payload"]
+__all__ = [
+    "LONGEST_DEFINITION",
+    "LONGEST_PAYLOAD",
+    "LONGEST_WAIT",
+    "MOST_EVENTS",
+    "MOST_INLINE_AT_ONCE",
+    "MOST_INLINE_ITEMS",
+    "check_call",
+    "check_definition",
+    "check_events",
+    "check_input",
+    "runs_distributed",
+]
 
 LONGEST_DEFINITION = 1024 * 1024
+"""Bytes."""
 LONGEST_PAYLOAD = 262_144
+"""Bytes."""
+LONGEST_WAIT = 99_999_999
+"""Seconds."""
 MOST_EVENTS = 25_000
+MOST_INLINE_AT_ONCE = 40
+"""An inline Map runs so many at once; more asks for a distributed one."""
+MOST_INLINE_ITEMS = 1000
+"""An ad-hoc group of more members is a distributed map: an inline one's events all count in one history."""
+MOST_INLINE_EVENTS = 10_000
+"""So is one whose members write more events than this together."""
 
+_ROOM = 1024  # what an envelope holds besides the call's own: names, where in the execution it is
 _EVENTS_OF_A_TASK = 5  # entered, scheduled, started, succeeded, exited
+_EVENTS_OF_A_STATE = 2  # entered, exited
 _EVENTS_OF_A_GROUP = 4  # entered, started, succeeded, exited
 _EVENTS_OF_AN_ITEM = 2  # iteration started, succeeded
+_EVENTS_OF_A_RUN = 6  # of a distributed map: entered, started, run started, run succeeded, succeeded, exited
+
+_ARGUMENTS_REMEDY = "keep large data elsewhere, such as in S3, and pass its key"
 
 
 def check_definition(text: str) -> None:
@@ -30,15 +54,46 @@ def check_definition(text: str) -> None:
         raise CompileError(
             "canvas",
             f"the definition would be {size:,} bytes, AWS allows {LONGEST_DEFINITION:,}",
-            "run it ad hoc (app.sfn.delay), whose literals are not in the definition, or use each(...) over a list",
+            "run it ad hoc (app.sfn.delay), where a group of like members takes the room of one; use each(...) over "
+            "a list; or split it into workflows that call each other",
         )
 
 
-def check_payload(value: Any, what: str, remedy: str) -> None:
-    """Refuse data over 256 KiB."""
-    size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
-    if size > LONGEST_PAYLOAD:
-        raise CompileError("canvas", f"{what} would be {size:,} bytes, AWS allows {LONGEST_PAYLOAD:,}", remedy)
+def check_call(path: str, task: str, size: int) -> None:
+    """Refuse a call whose literals alone would fill what AWS allows as a state's data.
+
+    Parameters:
+        path: where the call stands
+        task: its name
+        size: bytes of its literals
+    """
+    if size > LONGEST_PAYLOAD - _ROOM:
+        raise CompileError(
+            path or "canvas",
+            f"the arguments of {task} are {size:,} bytes of JSON, AWS allows {LONGEST_PAYLOAD:,} for a state's data",
+            _ARGUMENTS_REMEDY,
+        )
+
+
+def check_input(node: Node, size: int) -> None:
+    """Refuse an ad-hoc canvas whose literals do not fit into an execution's input.
+
+    Parameters:
+        node: the canvas, in which a call that alone is too large is looked for
+        size: bytes of the input
+    """
+    if size <= LONGEST_PAYLOAD:
+        return
+    for part in walk(node):
+        if isinstance(part, Step):
+            check_call(
+                part.path, part.task, size_of(to_json(literals_of(part), part.path, f"arguments of {part.task}"))
+            )
+    raise CompileError(
+        "canvas",
+        f"the arguments of all calls are {size:,} bytes, AWS allows {LONGEST_PAYLOAD:,} for an execution's input",
+        f"{_ARGUMENTS_REMEDY}; or let a task return the list and go through it with each(...)",
+    )
 
 
 def check_events(node: Node, *, adhoc: bool) -> None:
@@ -50,21 +105,39 @@ def check_events(node: Node, *, adhoc: bool) -> None:
             f"an execution would write {events:,} history events, AWS ends it at {MOST_EVENTS:,}",
             "split it into workflows that call each other, or use each(..., distributed=True)",
         )
+    for part in walk(node):
+        if isinstance(part, Group) and adhoc and runs_distributed(part):
+            for member in part.members[:1]:
+                check_events(member, adhoc=adhoc)
+
+
+def runs_distributed(group: Group) -> bool:
+    """Whether an ad-hoc group of like members is a distributed map."""
+    if len(group.members) > MOST_INLINE_ITEMS:
+        return True
+    return len(group.members) > 1 and _events_of_members(group, adhoc=True) > MOST_INLINE_EVENTS
+
+
+def _events_of_members(group: Group, *, adhoc: bool) -> int:
+    return sum(_EVENTS_OF_AN_ITEM + _events(member, adhoc=adhoc) for member in group.members)
 
 
 def _events(node: Node, *, adhoc: bool) -> int:
     """At least so many events, retries and items of lists that are not known yet left out."""
-    inner = [_events(child, adhoc=adhoc) for child in node.children]
-    if isinstance(node, Step):
-        return _EVENTS_OF_A_TASK + (2 if node.delay else 0) + sum(inner)
     if isinstance(node, Group):
-        if adhoc and len(inner) > MOST_INLINE_ITEMS:
-            return _EVENTS_OF_A_GROUP + 2  # the children have histories of their own
-        return _EVENTS_OF_A_GROUP + sum(_EVENTS_OF_AN_ITEM + events for events in inner)
+        delay = _EVENTS_OF_A_STATE if node.delay else 0
+        inner = _events_of_members(node, adhoc=adhoc)
+        distributed = len(node.members) > MOST_INLINE_ITEMS or inner > MOST_INLINE_EVENTS
+        return delay + (_EVENTS_OF_A_RUN if adhoc and distributed else _EVENTS_OF_A_GROUP + inner)
     if isinstance(node, Each):
         return _EVENTS_OF_A_GROUP
+    parts = [_events(child, adhoc=adhoc) for child in node.children]
+    if isinstance(node, Step):
+        return _EVENTS_OF_A_TASK + (_EVENTS_OF_A_STATE if node.delay else 0) + sum(parts)
     if isinstance(node, Branching):
-        return 2 + min(inner if node.otherwise else [*inner, 0])
+        return _EVENTS_OF_A_STATE + min(parts if node.otherwise else [*parts, 0])
     if isinstance(node, Caught):
-        return inner[0]
-    return 2 + sum(inner) if not isinstance(node, Sequence) else sum(inner)
+        return parts[0]
+    if isinstance(node, Sequence):
+        return sum(parts)
+    return _EVENTS_OF_A_STATE + sum(parts) if not isinstance(node, Waiting) else _EVENTS_OF_A_STATE

@@ -6,9 +6,10 @@ Every node knows its path in the canvas (``chain[2].group[0]``), so that an erro
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from sfini_celery.canvas import Condition, Expression
@@ -20,12 +21,16 @@ __all__ = [
     "Delay",
     "Each",
     "Group",
+    "Handler",
     "Loop",
+    "Nested",
     "Node",
     "Raw",
     "Sequence",
     "Step",
     "Waiting",
+    "expressions_in",
+    "walk",
 ]
 
 
@@ -56,13 +61,28 @@ class Node:
         """What is neither a literal nor a part: what makes its shape, with its name."""
         return ()
 
+    @property
+    def reads(self) -> Iterator[Expression]:
+        """The ``prev`` expressions of it, those of its parts left out."""
+        return iter(())
+
+    @property
+    def title(self) -> str:
+        """A few words for a state's name: what it does, as far as a name can say."""
+        return type(self).__name__.lower()
+
 
 @dataclass(frozen=True)
 class Delay:
-    """A wait before a step: seconds, or a moment."""
+    """A wait before something: seconds, or a moment."""
 
     seconds: int | None = None
     until: datetime | None = None
+
+    @property
+    def kind(self) -> str:
+        """Which of the two."""
+        return "seconds" if self.until is None else "until"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +116,30 @@ class Step(Node):
 
     @property
     def fixed(self) -> tuple[Any, ...]:
-        return self.task, self.over, self.immutable, self.queue, self.delay
+        return self.task, self.over, self.immutable, self.queue, self.delay and self.delay.kind
+
+    @property
+    def reads(self) -> Iterator[Expression]:
+        return expressions_among([*self.args, *self.kwargs.values()])
+
+    @cached_property
+    def refers(self) -> bool:
+        """Whether ``prev`` stands among the arguments."""
+        return next(self.reads, None) is not None
+
+    @property
+    def title(self) -> str:
+        return f"{self.over} {_short(self.task)}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nested(Step):
+    """An execution of another workflow as a step: ``task`` is the workflow's Celery task."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sequence(Node):
-    """One after the other, each with the result of the one before."""
+    """One after the other, each with the result of the one before. Its name is its last step's."""
 
     steps: tuple[Node, ...]
 
@@ -109,16 +147,35 @@ class Sequence(Node):
     def children(self) -> tuple[Node, ...]:
         return self.steps
 
+    @property
+    def title(self) -> str:
+        return self.steps[0].title if len(self.steps) == 1 else f"{self.steps[0].title} ..."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Group(Node):
-    """Side by side, all with the same previous result; the results are a list."""
+    """Side by side, all with the same previous result; the results are a list.
+
+    Attributes:
+        members: what runs
+        delay: countdown or eta of the whole
+    """
 
     members: tuple[Node, ...]
+    delay: Delay | None = None
 
     @property
     def children(self) -> tuple[Node, ...]:
         return self.members
+
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        return (self.delay and self.delay.kind,)
+
+    @property
+    def title(self) -> str:
+        titles = dict.fromkeys(member.title for member in self.members[:100])
+        return "group of " + ", ".join(titles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +187,10 @@ class Constant(Node):
     @property
     def fixed(self) -> tuple[Any, ...]:
         return (repr(self.value),)
+
+    @property
+    def title(self) -> str:
+        return "empty group"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +210,10 @@ class Each(Node):
     def fixed(self) -> tuple[Any, ...]:
         return self.concurrency, self.tolerate, self.distributed
 
+    @property
+    def title(self) -> str:
+        return f"each {self.body.title}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Branching(Node):
@@ -165,6 +230,15 @@ class Branching(Node):
     @property
     def fixed(self) -> tuple[Any, ...]:
         return (*map(repr, self.conditions), self.otherwise is None)
+
+    @property
+    def reads(self) -> Iterator[Expression]:
+        for condition in self.conditions:
+            yield from condition.expressions()
+
+    @property
+    def title(self) -> str:
+        return f"{self.conditions[0]}?"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,17 +257,49 @@ class Loop(Node):
     def fixed(self) -> tuple[Any, ...]:
         return repr(self.until), self.at_most
 
+    @property
+    def reads(self) -> Iterator[Expression]:
+        return self.until.expressions()
+
+    @property
+    def title(self) -> str:
+        return f"until {self.until}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting(Node):
     """A wait; the previous result passes on."""
 
-    seconds: int | Expression | None = None
-    until: datetime | Expression | None = None
+    delay: Delay | Expression
+    kind: str
 
     @property
     def fixed(self) -> tuple[Any, ...]:
-        return repr(self.seconds), repr(self.until)
+        return self.kind, repr(self.delay) if isinstance(self.delay, Expression) else None
+
+    @property
+    def reads(self) -> Iterator[Expression]:
+        if isinstance(self.delay, Expression):
+            yield self.delay
+
+    @property
+    def title(self) -> str:
+        return "wait"
+
+
+@dataclass(frozen=True)
+class Handler:
+    """What a ``catch`` does about some errors.
+
+    Attributes:
+        errors: their names, as an exception's class or AWS gives them
+        ancestors: of those that were given as classes, the names of their base classes
+        body: what runs
+    """
+
+    errors: tuple[str, ...]
+    ancestors: Mapping[str, tuple[str, ...]]
+    body: Node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,16 +307,19 @@ class Caught(Node):
     """A body, and what runs instead of the rest of it when it fails with certain errors."""
 
     body: Node
-    errors: tuple[tuple[str, ...], ...]
-    handlers: tuple[Node, ...]
+    handlers: tuple[Handler, ...]
 
     @property
     def children(self) -> tuple[Node, ...]:
-        return (self.body, *self.handlers)
+        return (self.body, *(handler.body for handler in self.handlers))
 
     @property
     def fixed(self) -> tuple[Any, ...]:
-        return self.errors
+        return tuple(handler.errors for handler in self.handlers)
+
+    @property
+    def title(self) -> str:
+        return self.body.title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,3 +331,39 @@ class Raw(Node):
     @property
     def fixed(self) -> tuple[Any, ...]:
         return (json.dumps(self.state, sort_keys=True),)
+
+    @property
+    def title(self) -> str:
+        resource = str(self.state.get("Resource", ""))
+        return resource.rpartition(":")[2] or str(self.state.get("Type"))
+
+
+def _short(task: str) -> str:
+    return task.rpartition(".")[2] or task
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """A node and all its parts."""
+    todo = [node]
+    while todo:
+        part = todo.pop()
+        yield part
+        todo.extend(reversed(part.children))
+
+
+def expressions_in(node: Node) -> Iterator[Expression]:
+    """Every ``prev`` in a node and its parts."""
+    for part in walk(node):
+        yield from part.reads
+
+
+def expressions_among(value: Any) -> Iterator[Expression]:
+    """Every ``prev`` somewhere in a value."""
+    if isinstance(value, Expression):
+        yield value
+    elif isinstance(value, Mapping):
+        for member in value.values():
+            yield from expressions_among(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            yield from expressions_among(member)

@@ -22,8 +22,19 @@ class AppView(Protocol):
     def activities(self) -> ActivityRegistry:
         """Its activities."""
 
+    @property
+    def retries(self) -> str:
+        """The setting ``sfn_retries``: where ``autoretry_for`` happens, ``"worker"`` or ``"states"``."""
+
     def arn_of(self, kind: str, name: str) -> str:
         """The ARN of an activity (``"activity"``) or state machine (``"stateMachine"``) by its name in AWS."""
 
     def queue_of(self, task: str) -> str | None:
         """The queue that a task routes to of its own accord."""
+
+    def workflow_of(self, task: str) -> tuple[str, str]:
+        """The workflow that a Celery task starts: its state machine's name in AWS, and what its input is.
+
+        Raises:
+            KeyError: the task starts none
+        """

@@ -20,7 +20,7 @@ from sfini_celery import SfiniCelery, asl
 from sfini_celery.activity import ActivityRegistry, failure_of, read_input, write_output
 from sfini_celery.canvas import run_eagerly
 from sfini_celery.compiler import Compiled, compile_canvas
-from sfini_celery.errors import LoopExhausted
+from sfini_celery.errors import ExecutionFailed, LoopExhausted
 from sfini_celery.local.clock import VirtualClock
 from sfini_celery.local.engine import Engine, Execution, Payload
 
@@ -38,6 +38,7 @@ class Oracle:
     """
 
     app: SfiniCelery
+    retries: str = "worker"
     calls: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -56,6 +57,9 @@ class Oracle:
 
     def queue_of(self, task: str) -> str | None:
         return "celery"
+
+    def workflow_of(self, task: str) -> tuple[str, str]:
+        raise KeyError(task)
 
     # -- the two sides
 
@@ -91,6 +95,8 @@ class Oracle:
             value = run_eagerly(kombu_json.loads(kombu_json.dumps(canvas)), tuple(args), kwargs)
         except LoopExhausted:
             return ("failed", "sfini.LoopExhausted")
+        except ExecutionFailed as exc:
+            return ("failed", exc.error)
         except Exception as exc:
             return ("failed", type(exc).__name__)
         return value
@@ -167,6 +173,20 @@ def oracle() -> Iterator[Oracle]:
     @task
     def fail(kind: str, *args: Any) -> Any:
         raise {"key": KeyError, "value": ValueError, "lookup": LookupError}[kind](*args)
+
+    @task
+    def fail_if(kind: Any = None, *args: Any) -> Any:
+        if kind in ("key", "value"):
+            raise {"key": KeyError, "value": ValueError}[kind](*args)
+        return kind
+
+    @task
+    def pick(value: Any, member: Any) -> Any:
+        return value[member]
+
+    @task
+    def keys(value: Any, *args: Any) -> Any:
+        return [sorted(value) if isinstance(value, dict) else len(value), list(args)]
 
     @task
     def boom(*args: Any) -> Any:

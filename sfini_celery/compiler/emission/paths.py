@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from zlib import crc32
 
 from sfini_celery import asl
 from sfini_celery.asl.comparisons import COMPARISONS
 from sfini_celery.canvas import Comparison, Condition, Every, Expression, Negation, Some, TypeTest
-from sfini_celery.compiler.frame import Frame, Previous
+from sfini_celery.compiler.emission.frame import Frame, Previous
 from sfini_celery.errors import CompileError
 
 __all__ = ["path_of", "rule_of", "variable_of"]
@@ -23,13 +24,15 @@ _COMPARABLE = ("Numeric", "String", "Boolean")
 def variable_of(name: str) -> str:
     """The variable that keeps the result of a named step; letters, digits and underscores, at most 80."""
     plain = re.sub(r"\W", "_", name, flags=re.ASCII)
-    return plain[:70] if plain == name and _PLAIN.match(plain) else f"step_{plain[:60]}_{_checksum(name)}"
-
-
-def _checksum(name: str) -> str:
-    from zlib import crc32
-
-    return f"{crc32(name.encode()):08x}"
+    if (
+        plain == name
+        and _PLAIN.match(plain)
+        and len(plain) <= 70
+        and plain != "states"
+        and not plain.startswith("sfini_")
+    ):
+        return plain
+    return f"step_{plain[:60]}_{crc32(name.encode()):08x}"
 
 
 def path_of(expression: Expression, frame: Frame, previous: Previous, place: str) -> str:
@@ -40,8 +43,6 @@ def path_of(expression: Expression, frame: Frame, previous: Previous, place: str
     """
     if expression.step is None:
         root = frame.value(previous)
-        if previous is Previous.CAUGHT:
-            return _of_error(expression, frame, place)
     elif (root := frame.named.get(expression.step, "")) == "":
         raise CompileError(
             place,
@@ -50,14 +51,6 @@ def path_of(expression: Expression, frame: Frame, previous: Previous, place: str
             f"name an earlier step of the same chain with .set(sfn_name={expression.step!r})",
         )
     return root + "".join(map(_member, expression.path))
-
-
-def _of_error(expression: Expression, frame: Frame, place: str) -> str:
-    if expression.path == ("error",):
-        return f"{frame.error}.Error"
-    raise CompileError(
-        place, f"{expression!r}: of an error that was caught only prev['error'] can be read before a task has run"
-    )
 
 
 def _member(key: str | int) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sfini_celery.asl import MISSING, State, StateMachine, construct_state_machine
-from sfini_celery.compiler.frame import Frame, Previous
+from sfini_celery.asl import MISSING, Parallel, State, StateMachine, construct_state_machine
+from sfini_celery.compiler.emission.frame import Frame, Previous
 
-__all__ = ["End", "Fragment", "close", "joined", "state_end", "states_of"]
+__all__ = ["End", "Fragment", "close", "enclosed", "joined", "of_state", "state_end", "states_of"]
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,13 @@ class Fragment:
         start: its first state
         ends: its open ends
         after: what the next step follows: the same as this one did, after a mere wait
+        main: the state whose raw result is the fragment's; None where that is not one state
     """
 
     start: State
     ends: tuple[End, ...]
     after: Previous = Previous.RESULT
+    main: Any = None
 
 
 def state_end(state: Any) -> End:
@@ -55,11 +57,16 @@ def state_end(state: Any) -> End:
     return End(state.goes_to, finish)
 
 
+def of_state(state: Any, after: Previous = Previous.RESULT, *, main: bool = False) -> Fragment:
+    """The fragment of one state that another one can follow."""
+    return Fragment(state, (state_end(state),), after, state if main else None)
+
+
 def joined(first: Fragment, second: Fragment) -> Fragment:
     """One fragment after the other."""
     for end in first.ends:
         end.connect(second.start)
-    return Fragment(first.start, second.ends, second.after)
+    return Fragment(first.start, second.ends, second.after, second.main)
 
 
 def states_of(fragment: Fragment) -> list[State]:
@@ -73,3 +80,17 @@ def close(fragment: Fragment, frame: Frame, name: str, **fields: Any) -> StateMa
         end.finish(frame.value(fragment.after))
     machine: StateMachine = construct_state_machine(name, fragment.start, **fields)
     return machine
+
+
+def enclosed(fragment: Fragment, frame: Frame, name: str, comment: str) -> Fragment:
+    """A fragment as one state that can be caught: a Parallel of one branch, which hands on the data as it finds it."""
+    state: Any = Parallel(name, comment=comment, output_path="$[0]")
+    if frame.kept:  # the branch puts out the whole item
+        state.add(construct_state_machine("enclosed", fragment.start))
+    else:
+        state.add(close(fragment, frame, "enclosed"))
+
+    def finish(result: str) -> None:
+        state.output_path = "$[0]" + result[1:]
+
+    return Fragment(state, (End(state.goes_to, finish),), fragment.after)
