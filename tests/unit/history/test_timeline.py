@@ -367,3 +367,36 @@ def test_ten_thousand_events_of_any_size_are_read_in_flat_memory() -> None:
         tracemalloc.stop()
     assert len(line.visits()) == 5000
     assert peak < 10_000_000  # the history itself is half a gigabyte
+
+
+def test_what_a_task_answered_and_the_execution_it_started_are_kept_with_the_attempt() -> None:
+    child = "arn:aws:states:us-east-1:123456789012:execution:child:1"
+    submitted = json.dumps({"ExecutionArn": child, "StartDate": 1})
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("TaskStateEntered", {"name": "nested"}),
+        ("TaskScheduled", {"resource": "startExecution.sync:2"}),
+        ("TaskStarted", {}),
+        ("TaskSubmitted", {"output": submitted}),
+        ("TaskSucceeded", {"output": '{"Output": 1}'}),
+        ("TaskStateExited", {"name": "nested", "output": "1"}),
+    ]
+    events = [
+        {"id": number, "previousEventId": number - 1, "type": type, "someEventDetails": details}
+        for number, (type, details) in enumerate(told, 1)
+    ]
+    (visit,) = timeline(read_events(events))
+    assert (visit.tries[-1].execution, visit.tries[-1].output, visit.output) == (child, '{"Output": 1}', "1")
+    (visit,) = timeline(read_events(events), data=False)
+    assert (visit.tries[-1].execution, visit.tries[-1].output, visit.output) == (child, None, None)
+    told[3][1]["output"] = "cut off {"
+    assert timeline(read_events(events))[0].tries[-1].execution is None
+
+
+def test_the_run_of_a_distributed_map_is_kept_with_the_visit() -> None:
+    run = "arn:aws:states:us-east-1:123456789012:mapRun:machine/label:1"
+    events = [
+        {"id": 1, "type": "MapStateEntered", "stateEnteredEventDetails": {"name": "each"}},
+        {"id": 2, "previousEventId": 1, "type": "MapStateStarted", "mapStateStartedEventDetails": {"length": 2}},
+        {"id": 3, "previousEventId": 2, "type": "MapRunStarted", "mapRunStartedEventDetails": {"mapRunArn": run}},
+    ]
+    assert timeline(read_events(events))[0].map_run == run
