@@ -57,6 +57,27 @@ def test_every_option_of_celerys_worker_is_taken() -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("entry", [["sfini-celery", "-A", "opts"], ["celery", "-A", "opts", "sfn"]], ids=" ".join)
+def test_options_that_the_users_app_adds_are_taken(
+    launch: Launch, project: Path, aws: dict[str, str], entry: list[str]
+) -> None:
+    (project / "opts.py").write_text(
+        "import click\n"
+        "from celery import bootsteps\n"
+        "from proj import app\n"
+        "app.user_options['worker'].add(click.Option(['--mine']))\n"
+        "app.user_options['preload'].add(click.Option(['--before']))\n"
+        "class Keep(bootsteps.Step):\n"
+        "    def __init__(self, parent, mine=None, before=None, **options):\n"
+        "        open('seen', 'w').write(f'{mine} {before}.')\n"
+        "app.steps['worker'].add(Keep)\n"
+    )
+    launch(*entry, "worker", "-c", "1", "--mine", "yes", "--before", "all", env=aws, stdout=None, stderr=None)
+    seen = project / "seen"
+    eventually(lambda: seen.exists() and seen.read_text().endswith("."), why="the worker never came so far")
+    assert seen.read_text() == "yes all."
+
+
 def test_options_reach_the_workers_settings(launch: Launch, project: Path, aws: dict[str, str]) -> None:
     (project / "shows.py").write_text(
         "from proj import app\n"

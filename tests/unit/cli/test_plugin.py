@@ -66,6 +66,12 @@ def test_every_celery_command_stays_fast_loading_the_plugin_imports_nothing_heav
     assert done.stdout.strip() == "[]"
 
 
+def test_gevent_can_patch_before_anything_opens_sockets() -> None:
+    script = "import sys, sfini_celery.cli; from celery import maybe_patch_concurrency; print('ssl' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("group", [cli, sfn], ids=["sfini-celery", "celery sfn"])
 def test_every_command_has_help_with_an_example_and_needs_no_app_for_it(
