@@ -324,6 +324,8 @@ class Dispatcher:
         jobs = [job for job in self._ledger.jobs() if not states or job.state in states]
         for job in jobs:
             held = self._held.get(job.id)
+            if held is not None and held.request is not None and not held.in_pool:
+                forget_request(self._consumer, held.request)
             if job.attempts or (held is not None and held.in_pool):
                 self._report_failure(
                     job.id, Ending.WORKER_SHUTDOWN, "the worker stopped before the task had an outcome"

@@ -134,7 +134,7 @@ class Worker:
             **server.environment(),
             **broker.environment(),
             "PROJECT_CONF": json.dumps(settings),
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "PYTHONWARNINGS": "ignore",
             **(environment or {}),
         }

@@ -71,10 +71,18 @@ class Pool:
         self.attempts: list[Attempt] = []
         self.terminated: list[Any] = []
         self.can_terminate = True
+        self._pool: Any = None
+
+    def become_asynchronous(self) -> None:
+        """Be like Celery's prefork pool under the hub, which forgets what no child has accepted."""
+        self._pool = SimpleNamespace(outbound_buffer=(), _cache={})
 
     def apply_async(self, target: Any, args: Any = (), **options: Any) -> Attempt:
-        self.attempts.append(Attempt(target, tuple(args), options))
-        return self.attempts[-1]
+        attempt = Attempt(target, tuple(args), options)
+        self.attempts.append(attempt)
+        if self._pool is not None:
+            self._pool._cache[attempt._job] = attempt
+        return attempt
 
     def terminate_job(self, pid: int, signal: Any = None) -> None:
         if not self.can_terminate:
@@ -100,8 +108,10 @@ class FakeConsumer:
             name: Consumer.bucket_for_task(self, task) for name, task in app.tasks.items()
         }
         self.on_task_message: set[Any] = set()
-        self.connection = SimpleNamespace(transport=SimpleNamespace(driver_type="amqp"))
-        self.controller = SimpleNamespace(state=state, autoscaler=None, semaphore=None)
+        transport = SimpleNamespace(driver_type="amqp", polling_interval=None)
+        self.connection = SimpleNamespace(transport=transport, drain_events=None)
+        limits = {"time_limit": None, "soft_time_limit": None}
+        self.controller = SimpleNamespace(state=state, autoscaler=None, semaphore=None, **limits)
         self.prefetch: list[int] = []
         self.qos = SimpleNamespace(
             increment_eventually=lambda n=1: self.prefetch.append(n),
@@ -218,6 +228,25 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[celery.Celery]:
     reset_worker_optimizations(app)
     state.reset_state()
     app.close()
+
+
+@pytest.fixture
+def make_consumer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[celery.Celery], FakeConsumer]]:
+    """Makes consumers for apps of the test's own."""
+    monkeypatch.setattr(_state, "default_app", _state.default_app)
+    monkeypatch.setattr(_state._tls, "current_app", None, raising=False)
+    state.reset_state()
+    made: list[celery.Celery] = []
+
+    def make(app: celery.Celery) -> FakeConsumer:
+        made.append(app)
+        setup_worker_optimizations(app)
+        return FakeConsumer(app, 2)
+
+    yield make
+    for app in made:
+        reset_worker_optimizations(app)
+    state.reset_state()
 
 
 @pytest.fixture

@@ -185,9 +185,20 @@ class TestClosedTokens:
         b.attempts[0].run()
         b.settle()
         self.close(b, id)
+        (entry,) = [scheduled.entry for scheduled in b.consumer.timer.queue]
+        assert entry.canceled and not entry.args  # neither run, nor shown by `inspect scheduled`, nor kept in memory
         b.pass_time()
         assert len(b.attempts) == 1
         assert b.line.sent == {} and b.leaks() == 0
+
+    def test_task_that_its_rate_limit_lets_go_before_we_hear_of_it_is_not_run(self, bench: Any) -> None:
+        b = bench(add, rate_limit="1/m")
+        b.take("add", {"x": 0, "y": 0})
+        id = b.take("add", {"x": 1, "y": 1})
+        b.ledger.pop(id)
+        b.consumer.task_buckets["add"]._tokens = 1
+        b.pass_time()
+        assert len(b.attempts) == 1
 
     def test_running_task_goes_on_and_reports_nothing(self, bench: Any) -> None:
         b = bench(add)
@@ -245,8 +256,9 @@ class TestReconnect:
 
     def test_task_that_the_asynchronous_pool_has_forgotten_is_given_to_it_again(self, bench: Any) -> None:
         b = bench(add)
-        b.consumer.pool._pool = type("AsynPool", (), {"outbound_buffer": (), "_cache": {}})()
+        b.consumer.pool.become_asynchronous()
         id = b.take("add", {"x": 1, "y": 1})
+        b.consumer.pool._pool._cache.clear()
         b.restart()
         assert len(b.attempts) == 2
         b.attempts[1].run()
@@ -254,8 +266,9 @@ class TestReconnect:
 
     def test_task_that_may_run_once_at_most_is_not(self, bench: Any) -> None:
         b = bench(add, activity={"at_most_once": True})
-        b.consumer.pool._pool = type("AsynPool", (), {"outbound_buffer": (), "_cache": {}})()
+        b.consumer.pool.become_asynchronous()
         id = b.take("add", {"x": 1, "y": 1})
+        b.consumer.pool._pool._cache.clear()
         b.restart()
         assert len(b.attempts) == 1
         assert b.line.sent[id][0] == "sfini.WorkerLost"
@@ -278,6 +291,30 @@ class TestReconnect:
                     b.settle()
                     b.pass_time()
         assert sorted(b.line.sent) == sorted([parked, running, waiting])
+
+    def test_timer_that_outlives_a_restart_does_not_start_a_second_attempt(self, bench: Any) -> None:
+        b = bench(later, bind=True)
+        b.take("later")
+        b.attempts[0].run()
+        b.settle()
+        (outlived,) = [scheduled.entry for scheduled in b.consumer.timer.queue]
+        arguments = outlived.fun, outlived.args
+        b.restart()
+        arguments[0](*arguments[1])
+        b.settle()
+        assert len(b.attempts) == 1
+        b.pass_time()
+        assert len(b.attempts) == 2
+
+    def test_retry_asked_for_just_before_is_made_once(self, bench: Any) -> None:
+        b = bench(later, bind=True)
+        b.consumer.pool.become_asynchronous()
+        b.take("later", {"countdown": 0})
+        b.attempts[0].run()  # the mailbox has the retry
+        b.consumer.pool._pool._cache.clear()
+        b.restart()
+        assert len(b.attempts) == 2
+        assert b.attempts[1].work.request["retries"] == 1
 
     def test_rate_limited_task_is_put_in_line_again(self, bench: Any) -> None:
         b = bench(add, rate_limit="1/m", slots=4)
