@@ -109,6 +109,19 @@ _TABLE = (
     ),
     Setting("sfn_account", str, None, "", "Number of the AWS account; asked of STS without it."),
     Setting("sfn_role_arn", str, None, "", "IAM role that state machines run under."),
+    Setting(
+        "sfn_log_group", str, None, "", "ARN of the CloudWatch log group for state machines; left as it is without it."
+    ),
+    Setting(
+        "sfn_log_level",
+        str,
+        "ERROR",
+        "",
+        "What state machines log there.",
+        choices=("ALL", "ERROR", "FATAL", "OFF"),
+    ),
+    Setting("sfn_log_data", bool, False, "", "Inputs and outputs are logged as well."),
+    Setting("sfn_tracing", bool, None, "", "State machines are traced with X-Ray; left as it is without it."),
     Setting("sfn_prefix", str, "", "", "Put before the names of activities and state machines."),
     Setting("sfn_heartbeat", int, 60, "seconds", "HeartbeatSeconds of activities that name none.", least=3),
     Setting("sfn_create_missing_activities", bool, True, "", "A worker creates the activities it serves when missing."),

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sfini_celery.cli.app_option import NOTHING_DECLARED, Invocation, aws_options, json_option
 from sfini_celery.cli.errors import ExitCode
-from sfini_celery.cli.output import echo_json
+from sfini_celery.cli.output import echo_json, use_colours
 from sfini_celery.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from sfini_celery.app import StepFunctions
-    from sfini_celery.deploy import Item, Plan
+    from sfini_celery.deploy import Item, Owner, Plan
 
 __all__ = ["deregister", "register"]
 
@@ -29,31 +30,63 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 )
 @yes_option
 @click.option("--role-arn", metavar="ARN", help="IAM role of the state machines; the setting sfn_role_arn without it.")
+@click.option("--publish", is_flag=True, help="Publish a version of every state machine that has changed.")
+@click.option(
+    "--alias", metavar="NAME", help="Let this alias of every state machine lead to the version; implies --publish."
+)
+@click.option(
+    "--prune", is_flag=True, help="Also remove what this app has registered earlier and does not declare any more."
+)
 @json_option
 @aws_options
-def register(asked: Invocation, only_plan: bool, yes: bool, role_arn: str | None, as_json: bool) -> None:
+def register(
+    asked: Invocation,
+    only_plan: bool,
+    yes: bool,
+    role_arn: str | None,
+    publish: bool,
+    alias: str | None,
+    prune: bool,
+    as_json: bool,
+) -> None:
     """Create or update the app's activities and state machines, after showing the plan.
+
+    What is created is tagged as this app's. --prune removes nothing else, and nothing that a running execution may
+    still need.
 
     \b
     Example:
       sfini-celery -A proj register --plan
       sfini-celery -A proj register --yes --role-arn arn:aws:iam::123456789012:role/orders
+      sfini-celery -A proj register --yes --publish --alias live --prune
     """
     from sfini_celery.deploy import apply
 
-    plan = plan_of(asked.sfn, role_arn)
+    plan = plan_of(asked.sfn, role_arn, publish=publish, alias=alias, prune=prune)
     if as_json:
         echo_json([_told(item) for item in plan.items])
     else:
-        click.echo(str(plan))
+        click.echo(plan.show(colours=use_colours(asked)))
     if only_plan:
         raise click.exceptions.Exit(ExitCode.CHANGES if plan.changes else ExitCode.OK)
     if not plan.changes or not _agreed("Apply this plan?", yes=yes):
         return
-    apply(plan, asked.control, progress=lambda item: click.echo(f"done: {item}", err=as_json))
+    apply(plan, asked.control, progress=_progress(len(plan.changes), err=as_json))
 
 
-def plan_of(sfn: StepFunctions, role_arn: str | None) -> Plan:
+def _progress(total: int, *, err: bool) -> Callable[[Item], None]:
+    numbers = count(1)
+    return lambda item: click.echo(f"done: {item} [{next(numbers)} of {total}]", err=err)
+
+
+def plan_of(
+    sfn: StepFunctions,
+    role_arn: str | None,
+    *,
+    publish: bool = False,
+    alias: str | None = None,
+    prune: bool = False,
+) -> Plan:
     """What registering everything that the app declares would do.
 
     Raises:
@@ -63,59 +96,69 @@ def plan_of(sfn: StepFunctions, role_arn: str | None) -> Plan:
 
     if not len(sfn.activities) and not sfn.workflows:
         raise ConfigurationError(NOTHING_DECLARED.format(sfn.celery.main))
-    machines = [Machine(workflow.full_name, workflow.definition()) for workflow in sfn.workflows.values()]
-    role_arn = role_arn or sfn.settings.role_arn
-    return make_plan(sfn.control, activities=sfn.activities.names(), machines=machines, role_arn=role_arn)
+    settings = sfn.settings
+    machines = [
+        Machine.of(workflow.full_name, workflow.definition(), settings, role_arn=role_arn)
+        for workflow in sfn.workflows.values()
+    ]
+    return make_plan(
+        sfn.control,
+        activities=sfn.activities.names(),
+        machines=machines,
+        owner=_owner(sfn),
+        publish=publish,
+        alias=alias,
+        prune=prune,
+    )
+
+
+def _owner(sfn: StepFunctions) -> Owner:
+    from sfini_celery.deploy import Owner
+
+    return Owner(str(sfn.celery.main or "celery"), sfn.settings.prefix)
 
 
 @click.command()
 @yes_option
 @click.option("--keep-activities", is_flag=True, help="Delete the state machines only.")
+@click.option(
+    "--even-running",
+    is_flag=True,
+    help="Also what running executions need; AWS ends them at their next state, or they wait for ever.",
+)
 @json_option
 @aws_options
-def deregister(asked: Invocation, yes: bool, keep_activities: bool, as_json: bool) -> None:
+def deregister(asked: Invocation, yes: bool, keep_activities: bool, even_running: bool, as_json: bool) -> None:
     """Delete the app's state machines and activities.
 
-    Refuses while executions run: a task of a deleted activity is never handed out, so they would wait for ever.
+    Only what has this app's tags is deleted. Refuses while executions run that need any of it.
 
     \b
     Example:
       sfini-celery -A proj deregister --yes
     """
-    from sfini_celery.deploy import deregister as delete
+    from sfini_celery.deploy import apply, plan_removal
 
     sfn = asked.sfn
     activities = [] if keep_activities else sfn.activities.names()
     machines = [workflow.full_name for workflow in sfn.workflows.values()]
     if not activities and not machines:
         raise ConfigurationError(NOTHING_DECLARED.format(sfn.celery.main))
-    if activities:
-        _refuse_while_running(sfn)
+    plan = plan_removal(sfn.control, _owner(sfn), activities=activities, machines=machines, even_running=even_running)
     if not as_json:
-        for kind, names in (("state machine", machines), ("activity", activities)):
-            for name in names:
-                click.echo(f"- {kind} {name}")
-    if not _agreed("Delete these?", yes=yes):
+        click.echo(plan.show(colours=use_colours(asked)) if plan.items else "nothing of this app is registered")
+    for item in plan.items:
+        if item.is_needed:
+            raise click.ClickException(
+                f"{item.kind} {item.name!r}: {item.note} and needs it; wait for it or stop it "
+                "(--even-running deletes all the same)"
+            )
+    if plan.changes and not _agreed("Delete these?", yes=yes):
         return
-    progress = None if as_json else lambda item: click.echo(f"done: {item}")
-    done = delete(asked.control, activities=activities, machines=machines, progress=progress)
+    progress = None if as_json else _progress(len(plan.changes), err=False)
+    done = apply(plan, asked.control, progress=progress)
     if as_json:
         echo_json([_told(item) for item in done])
-
-
-def _refuse_while_running(sfn: StepFunctions) -> None:
-    from sfini_celery.errors import NotFound
-
-    for workflow in sfn.workflows.values():
-        try:
-            running: Iterable[Any] = list(sfn.control.list_executions(workflow.arn, status="RUNNING", limit=1))
-        except NotFound:
-            continue
-        for execution in running:
-            raise click.ClickException(
-                f"execution {execution['name']!r} of {workflow.name!r} still runs and needs the activities; "
-                "wait for it, stop it, or delete only the state machines with --keep-activities"
-            )
 
 
 def _agreed(question: str, *, yes: bool) -> bool:
@@ -130,10 +173,21 @@ def _agreed(question: str, *, yes: bool) -> bool:
 
 
 def _told(item: Item) -> dict[str, Any]:
-    return {
+    from dataclasses import asdict
+
+    told: dict[str, Any] = {
         "action": str(item.action),
         "kind": item.kind,
         "name": item.name,
         "arn": item.arn,
         "changed": list(item.changed),
     }
+    if item.note:
+        told["note"] = item.note
+    if item.version:
+        told["version"] = item.version
+    if "definition" in item.changed and item.old_definition is not None and item.definition is not None:
+        from sfini_celery.render import definition_changes
+
+        told["definition"] = [asdict(each) for each in definition_changes(item.old_definition, item.definition)]
+    return told

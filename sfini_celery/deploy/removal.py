@@ -54,7 +54,12 @@ def plan_pruning(
 
 
 def plan_removal(
-    control: ControlPlane, owner: Owner, *, activities: Iterable[str] = (), machines: Iterable[str] = ()
+    control: ControlPlane,
+    owner: Owner,
+    *,
+    activities: Iterable[str] = (),
+    machines: Iterable[str] = (),
+    even_running: bool = False,
 ) -> Plan:
     """What removing these would do: machines, then activities; kept what is not the owner's, or still needed.
 
@@ -62,6 +67,8 @@ def plan_removal(
         control: the account and region
         owner: whose they must be
         activities, machines: names in AWS, prefix included; what is not there is left out
+        even_running: also what running executions need: AWS ends those of a deleted machine at their next state, and
+            never hands out the tasks of a deleted activity
     """
     items = []
     kinds: tuple[tuple[Kind, str, Iterable[str]], ...] = (
@@ -80,7 +87,7 @@ def plan_removal(
                 note = "it does not have this app's tags; `register` adds them where no other app has it"
                 item = replace(item, action=Action.KEEP, note=note)
             items.append(item)
-    return Plan(tuple(_unless_needed(items, control)))
+    return Plan(tuple(items if even_running else _unless_needed(items, control)))
 
 
 def _owned(control: ControlPlane, owner: Owner, kind: Kind, found: Iterable[tuple[str, str]]) -> list[Item]:
@@ -113,7 +120,7 @@ def _unless_needed(items: list[Item], control: ControlPlane) -> list[Item]:
         machines={item.arn for item in asked if item.kind == "state machine"},
     )
     return [
-        replace(item, action=Action.KEEP, note=needed[item.arn])
+        replace(item, action=Action.KEEP, note=needed[item.arn], is_needed=True)
         if item.arn in needed and item.action is Action.DELETE
         else item
         for item in items

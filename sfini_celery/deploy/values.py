@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
+from sfini_celery.config import Settings
 from sfini_celery.render import colour, definition_diff, printable, value_diff
 
 __all__ = ["Action", "Item", "Kind", "Machine", "Plan"]
@@ -48,6 +49,29 @@ class Machine:
     logging: Mapping[str, Any] | None = None
     tracing: Mapping[str, Any] | None = None
 
+    @classmethod
+    def of(
+        cls, name: str, definition: Mapping[str, Any], settings: Settings, *, role_arn: str | None = None
+    ) -> Machine:
+        """A machine with the role, logging and tracing of the app's settings.
+
+        Parameters:
+            name: its name in AWS, prefix included
+            definition: in the states language
+            settings: the app's
+            role_arn: instead of the setting ``sfn_role_arn``
+        """
+        logging = None
+        if group := settings.log_group:
+            arn = group if group.endswith(":*") else f"{group}:*"  # AWS wants all streams of the group
+            logging = {
+                "level": settings.log_level,
+                "includeExecutionData": settings.log_data,
+                "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": arn}}],
+            }
+        tracing = None if settings.tracing is None else {"enabled": settings.tracing}
+        return cls(name, definition, role_arn or settings.role_arn, logging, tracing)
+
 
 @dataclass(frozen=True)
 class Item:
@@ -67,6 +91,7 @@ class Item:
         version: ARN of the version that was published, or that an alias is to lead to; None where that is not known yet
         routes: where an alias leads now, version ARNs to percentages
         note: why it stays as it is, or what else to know
+        is_needed: it was to be deleted, and a running execution may need it
     """
 
     action: Action
@@ -86,6 +111,7 @@ class Item:
     version: str | None = None
     routes: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
+    is_needed: bool = False
 
     def __str__(self) -> str:
         what = f" ({' and '.join(self.changed)})" if self.changed else ""

@@ -6,11 +6,16 @@ import json
 import os
 import pty
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import boto3
 import pytest
 
+from sfini_celery.aws import ControlPlane
 from sfini_celery.cli.errors import ExitCode
+from sfini_celery.local import LocalServer
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Launch = Callable[..., "subprocess.Popen[str]"]
@@ -69,12 +74,70 @@ def test_the_role_on_the_command_line_is_the_machines(sfini: Run) -> None:
     assert (other.returncode, "(role)" in other.stdout) == (ExitCode.CHANGES, True)
 
 
-def test_activities_that_a_running_execution_may_need_are_not_deleted(registered: Run) -> None:
+def test_what_a_running_execution_needs_is_not_deleted(registered: Run) -> None:
     assert registered("start", "waiting").returncode == 0
     refused = registered("deregister", "--yes")
     assert refused.returncode == ExitCode.USAGE
-    assert "still runs and needs the activities" in refused.stderr
+    assert "of 'waiting' still runs and needs it" in refused.stderr
     assert registered("register", "--plan").returncode == 0
-    kept = registered("deregister", "--yes", "--keep-activities")
-    assert kept.returncode == 0
-    assert "activity" not in kept.stdout
+    assert registered("deregister", "--yes", "--keep-activities").returncode == ExitCode.USAGE
+    gone = registered("deregister", "--yes", "--keep-activities", "--even-running")
+    assert gone.returncode == 0, gone.stderr
+    assert "activity" not in gone.stdout
+
+
+def test_a_plan_shows_what_differs_state_by_state_and_without_colours_in_a_pipe(registered: Run, project: Path) -> None:
+    (project / "proj.py").write_text((project / "proj.py").read_text().replace("3600", "7200"))
+    planned = registered("register", "--plan")
+    assert planned.returncode == ExitCode.CHANGES
+    lines = planned.stdout.splitlines()
+    place = lines.index("~ state machine waiting (definition)")
+    assert lines[place + 1 : place + 3] == ["    ~ state wait (Wait)", "        ~ Seconds: 3600 -> 7200"]
+    assert "\x1b" not in planned.stdout
+    told = {item["name"]: item for item in json.loads(registered("register", "--plan", "--json").stdout)}
+    assert told["waiting"]["definition"][0]["fields"][0]["path"] == "Seconds"
+    applied = registered("register", "--yes")
+    assert "done: ~ state machine waiting (definition) [1 of 1]" in applied.stdout
+
+
+def test_prune_removes_a_workflow_that_is_declared_no_more_and_not_what_was_made_by_hand(
+    registered: Run, project: Path, server: LocalServer
+) -> None:
+    text = (project / "proj.py").read_text()
+    (project / "proj.py").write_text(text.replace('app.workflow("greeting"', '("greeting"'))
+    with control_of(server) as control:
+        control.create_activity("proj.by-hand")
+        assert registered("register", "--plan").returncode == 0
+        assert "- state machine greeting" in registered("register", "--plan", "--prune").stdout
+        assert registered("register", "--yes", "--prune").returncode == 0
+        names = {found["name"] for found in (*control.list_state_machines(), *control.list_activities())}
+    assert "greeting" not in names
+    assert names >= {"echo", "proj.add", "proj.by-hand"}
+
+
+def test_published_versions_and_an_alias_are_shown_made_and_then_left_alone(sfini: Run, server: LocalServer) -> None:
+    planned = sfini("register", "--plan", "--alias", "live")
+    assert "+ alias echo:live (the version to be published)" in planned.stdout
+    assert sfini("register", "--yes", "--publish", "--alias", "live").returncode == 0
+    assert sfini("register", "--plan", "--publish", "--alias", "live").returncode == 0
+    with control_of(server) as control:
+        arn = control.arn("stateMachine", "echo")
+        assert control.alias(f"{arn}:live") == {f"{arn}:1": 100}
+
+
+def test_a_machine_of_another_app_is_a_clear_refusal(sfini: Run, server: LocalServer) -> None:
+    with control_of(server) as control:
+        definition = '{"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}'
+        role = "arn:aws:iam::123456789012:role/r"
+        control.create_state_machine("echo", definition, role, tags={"sfini:app": "theirs"})
+    refused = sfini("register", "--yes")
+    assert refused.returncode == ExitCode.CONFIGURATION
+    assert "belongs to the app 'theirs'" in refused.stderr
+
+
+@contextmanager
+def control_of(server: LocalServer) -> Iterator[ControlPlane]:
+    session = boto3.session.Session("local", "local", region_name="us-east-1")
+    control = ControlPlane(session=session, endpoint_url=server.url)
+    yield control
+    control.client.close()
