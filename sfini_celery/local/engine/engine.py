@@ -16,6 +16,7 @@ from sfini_celery.local.engine.execution import Execution, Frame, Revision, Stat
 from sfini_celery.local.engine.failure import RUNTIME, Failure
 from sfini_celery.local.engine.integrations import Integration, Integrations
 from sfini_celery.local.engine.interpreter import run_frame
+from sfini_celery.local.engine.maprun import MapRun
 from sfini_celery.local.engine.payload import Payload
 from sfini_celery.local.engine.ticket import Tokens
 
@@ -36,6 +37,7 @@ class Engine:
     Attributes:
         activities: by ARN
         executions: by ARN, the running and the ended
+        map_runs: by ARN, the running and the ended
         integrations: what is registered; see :class:`Integrations`
         tokens: the open tasks
 
@@ -67,6 +69,7 @@ class Engine:
         self.randomness = random.Random(seed)
         self.activities: dict[str, Activity] = {}
         self.executions: dict[str, Execution] = {}
+        self.map_runs: dict[str, MapRun] = {}
         self.tokens = Tokens()
 
     def arn(self, *parts: str) -> str:
@@ -101,9 +104,12 @@ class Engine:
         input: Payload,
         *,
         name: str | None = None,
+        arn: str | None = None,
         version_arn: str | None = None,
         alias_arn: str | None = None,
         trace_header: str | None = None,
+        map_run: MapRun | None = None,
+        items: int = 1,
     ) -> Execution:
         """Start an execution and return it; its first state runs on the event loop's next turn.
 
@@ -111,28 +117,44 @@ class Engine:
             revision: what to run
             input: the first state's input
             name: unique for the state machine; made up without it
+            arn: made from the names without it
             version_arn, alias_arn: the version and the alias it was started by
             trace_header: kept for DescribeExecution
+            map_run, items: the Map run whose child it is, and how many items are in its input
         """
         name = name or str(uuid.uuid4())
         execution = Execution(
             self,
-            arn=self.arn("execution", revision.machine_name, name),
+            arn=arn or self.arn("execution", revision.machine_name, name),
             name=name,
             revision=revision,
             input=input,
             version_arn=version_arn,
             alias_arn=alias_arn,
             trace_header=trace_header,
+            map_run=map_run,
+            items=items,
         )
         self.executions[execution.arn] = execution
         execution.record("ExecutionStarted", 0, input, revision.role_arn, version_arn, alias_arn)
         execution.root = Frame(execution)
-        seconds = revision.definition.get("TimeoutSeconds")
+        self._go(execution, execution.root)
+        return execution
+
+    def redrive(self, execution: Execution, *, from_start: bool = False) -> None:
+        """Let an execution that has not succeeded go on where it stood; whether it may is for the caller to know.
+
+        Parameters:
+            execution: ended
+            from_start: run it from its first state instead
+        """
+        self._go(execution, execution.reopen(from_start=from_start))
+
+    def _go(self, execution: Execution, root: Frame) -> None:
+        seconds = execution.revision.definition.get("TimeoutSeconds")
         if seconds is not None:
             execution.timer = self.clock.call_later(seconds, lambda: self._time_out(execution))
-        execution.root.task = asyncio.create_task(self._run(execution, execution.root))
-        return execution
+        root.task = asyncio.create_task(self._run(execution, root))
 
     def stop(self, execution: Execution, *, error: str | None = None, cause: str | None = None) -> None:
         """Stop an execution now; harmless when it has ended."""

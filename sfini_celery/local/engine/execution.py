@@ -1,8 +1,9 @@
-"""One execution, and the lines of execution (frames) it consists of while it runs.
+"""One execution, and the lines of execution (frames) it consists of.
 
 A frame is a sequence of states: the machine's own, a branch of a Parallel, an iteration of a Map. Frames form a tree.
 Ending part of the tree is done by walking it in one go: by the time anything else runs, its tasks have left the queues,
-their tokens are closed and its history is written.
+their tokens are closed and its history is written. What is left of the tree of an execution that has not succeeded is
+what a redrive goes on from.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sfini_celery.local.engine.failure import RUNTIME
 from sfini_celery.local.engine.history import LONGEST_HISTORY, History
@@ -22,22 +23,25 @@ from sfini_celery.local.engine.payload import Payload
 if TYPE_CHECKING:
     from sfini_celery.local.clock import Timer
     from sfini_celery.local.engine.engine import Engine
+    from sfini_celery.local.engine.maprun import MapRun
     from sfini_celery.local.engine.ticket import Ticket
 
-__all__ = ["Execution", "Frame", "Revision", "Status"]
+__all__ = ["Below", "Execution", "Frame", "Position", "Revision", "Status"]
 
 _ABORTED = frozenset({"Map", "Parallel", "Task", "Wait"})
 """States with an Aborted event; the others never last long enough."""
 
 
 class Status(str, Enum):
-    """Where an execution is; only RUNNING is left again."""
+    """Where an execution is. A redrive leads back to RUNNING from all but SUCCEEDED."""
 
     RUNNING = "RUNNING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     TIMED_OUT = "TIMED_OUT"
     ABORTED = "ABORTED"
+    PENDING_REDRIVE = "PENDING_REDRIVE"
+    """A Map run's child that waits for a place to run again."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,9 @@ class Execution:
         error, cause: once it has failed or was stopped, where there are any
         history: what has happened
         is_doomed: its state machine was deleted: it ends where its next state would begin
+        redrives, redriven: how often it was redriven, and when last, in seconds since the epoch
+        root: its outermost frame; once it has ended without success, where that one stood
+        map_run, items: the Map run whose child it is, and how many items are in its input
     """
 
     __slots__ = (
@@ -89,8 +96,12 @@ class Execution:
         "history",
         "input",
         "is_doomed",
+        "items",
+        "map_run",
         "name",
         "output",
+        "redriven",
+        "redrives",
         "revision",
         "root",
         "started",
@@ -112,6 +123,8 @@ class Execution:
         version_arn: str | None = None,
         alias_arn: str | None = None,
         trace_header: str | None = None,
+        map_run: MapRun | None = None,
+        items: int = 1,
     ) -> None:
         self._engine = engine
         self._done: asyncio.Future[None] | None = None
@@ -127,6 +140,9 @@ class Execution:
         self.root: Frame | None = None
         self.timer: Timer | None = None
         self.is_doomed = False
+        self.redrives = 0
+        self.redriven: float | None = None
+        self.map_run, self.items = map_run, items
 
     def __repr__(self) -> str:
         return f"<Execution {self.name} {self.status.value}>"
@@ -135,6 +151,11 @@ class Execution:
     def is_closed(self) -> bool:
         """Whether it has ended, well or not."""
         return self.status is not Status.RUNNING
+
+    @property
+    def is_unsuccessful(self) -> bool:
+        """Whether it has ended, and not well."""
+        return self.status in _UNSUCCESSFUL
 
     async def wait(self) -> Execution:
         """Return this execution once it has ended."""
@@ -172,24 +193,50 @@ class Execution:
         self.status, self.stopped, self.output, self.error, self.cause = status, now, output, error, cause
         if self.timer is not None:
             self.timer.cancel()
+            self.timer = None
         if self.root is not None:
             self.root.stop()
-        self.root = self.timer = None
+        if status is Status.SUCCEEDED:
+            self.root = None
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
+        if self.map_run is not None:
+            self.map_run.child_ended(self)
+
+    def reopen(self, *, from_start: bool = False) -> Frame:
+        """Let it run again; returns its outermost frame, which goes on where the last one stood.
+
+        Parameters:
+            from_start: it goes on at the first state instead
+        """
+        now = self._engine.clock.now()
+        self.redrives, self.redriven = self.redrives + 1, now
+        self.history.add("ExecutionRedriven", now, len(self.history), self.redrives)
+        self.status, self.stopped, self.error, self.cause = Status.RUNNING, None, None, None
+        self._done = None
+        self.root = Frame(self) if self.root is None or from_start else self.root.revived()
+        return self.root
+
+    def withdraw(self) -> None:
+        """Take back that it waits to be redriven: it is again as it has ended."""
+        last = self.history.last.type
+        self.status = next(status for status, type in _LAST_EVENT.items() if type == last)
 
     def context(self) -> dict[str, Any]:
         """The part of the context object that all its states share."""
         revision = self.revision
+        execution = {
+            "Id": self.arn,
+            "Input": self.input.value,
+            "StartTime": iso(self.started),
+            "Name": self.name,
+            "RoleArn": revision.role_arn,
+            "RedriveCount": self.redrives,
+        }
+        if self.redriven is not None:
+            execution["RedriveTime"] = iso(self.redriven)
         return {
-            "Execution": {
-                "Id": self.arn,
-                "Input": self.input.value,
-                "StartTime": iso(self.started),
-                "Name": self.name,
-                "RoleArn": revision.role_arn,
-                "RedriveCount": 0,
-            },
+            "Execution": execution,
             "StateMachine": {"Id": revision.machine_arn, "Name": revision.machine_name},
         }
 
@@ -199,12 +246,40 @@ class Execution:
         return self._engine
 
 
+_UNSUCCESSFUL = frozenset({Status.FAILED, Status.TIMED_OUT, Status.ABORTED})
 _LAST_EVENT = {
     Status.SUCCEEDED: "ExecutionSucceeded",
     Status.FAILED: "ExecutionFailed",
     Status.TIMED_OUT: "ExecutionTimedOut",
     Status.ABORTED: "ExecutionAborted",
 }
+
+
+class Position(NamedTuple):
+    """The state that a frame stands at.
+
+    Attributes:
+        name, input: the state and its input
+        left: the number of the event before its Entered event
+        entered: the number of its Entered event, 0 before that
+        time: when it was entered, in seconds since the epoch
+    """
+
+    name: str
+    input: Payload
+    left: int = 0
+    entered: int = 0
+    time: float = 0.0
+
+
+class Below(Protocol):
+    """What runs below a frame, for its open state."""
+
+    def abort(self) -> None:
+        """End it because a sibling of the frame failed; harmless when it has ended."""
+
+    def stop(self) -> None:
+        """End it because the execution has ended; harmless when it has ended."""
 
 
 class Frame:
@@ -215,13 +290,14 @@ class Frame:
         last: the number of the event that the next one follows from
         variables: its own variables before those of the frames around it
         iteration: Map state and index, where it is an iteration
+        position: the state that it stands at; None before it begins
         state: the type of the state that is open
         ticket: the task that the open state waits for
         task: the coroutine that runs it
-        children: the frames of the open Parallel or Map state
+        below: what the open Parallel or Map state runs
     """
 
-    __slots__ = ("children", "execution", "iteration", "last", "state", "task", "ticket", "variables")
+    __slots__ = ("below", "execution", "iteration", "last", "position", "state", "task", "ticket", "variables")
 
     def __init__(
         self,
@@ -235,10 +311,11 @@ class Frame:
         self.last = last
         self.iteration = iteration
         self.variables: ChainMap[str, Any] = ChainMap({}) if above is None else above.variables.new_child()
+        self.position: Position | None = None
         self.state: str | None = None
         self.ticket: Ticket | None = None
         self.task: asyncio.Task[None] | None = None
-        self.children: list[Frame] = []
+        self.below: Below | None = None
 
     @property
     def engine(self) -> Engine:
@@ -262,8 +339,8 @@ class Frame:
 
     def abort(self) -> None:
         """End it because a sibling failed: innermost states first, as AWS writes them down."""
-        for child in self.children:
-            child.abort()
+        if self.below is not None:
+            self.below.abort()
         self._close()
         if self.state in _ABORTED:
             self.note(f"{self.state}StateAborted")
@@ -273,16 +350,23 @@ class Frame:
 
     def stop(self) -> None:
         """End it because its execution has ended."""
-        for child in self.children:
-            child.stop()
+        if self.below is not None:
+            self.below.stop()
         self._close()
+
+    def revived(self, above: Frame | None = None, iteration: tuple[str, int] | None = None) -> Frame:
+        """A frame that goes on where this one, which was ended, stood."""
+        frame = Frame(self.execution, above=above, last=self.last, iteration=iteration)
+        frame.variables.update(self.variables.maps[0])
+        frame.position, frame.below = self.position, self.below
+        return frame
 
     def _close(self) -> None:
         if self.ticket is not None:
             self.ticket.close()
         if self.task is not None:
             self.task.cancel()
-        self.children = []
+        self.ticket = self.task = None
 
 
 def iso(seconds: float) -> str:

@@ -7,11 +7,12 @@ fail ends its siblings in the same breath.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sfini_celery.local.engine.distributed import run_distributed
 from sfini_celery.local.engine.execution import Frame
-from sfini_celery.local.engine.failure import RUNTIME, Failure
+from sfini_celery.local.engine.failure import Failure
 from sfini_celery.local.engine.payload import Payload, joined
 from sfini_celery.local.engine.visit import Outcome, Visit
 
@@ -26,127 +27,179 @@ class Fan:
 
     Parameters:
         visit: the state
-        size: how many results there will be
+        started: the number of its Started event
+        results: those there are, None for the others
+        ended: frames whose execution was ended, to go on where they stood, by their places
+
+    Attributes:
+        started, results: those two
     """
 
-    def __init__(self, visit: Visit, size: int) -> None:
-        self.visit, self.frame = visit, visit.frame
-        self.first = self.frame.last
-        self.results: list[Payload | None] = [None] * size
-        self._left = size
-        self._ended: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
+    def __init__(
+        self, visit: Visit, started: int, results: list[Payload | None], ended: Mapping[int, Frame] | None = None
+    ) -> None:
+        self.started, self.results = started, results
+        self._visit, self._frame = visit, visit.frame
+        self._ended = ended or {}
+        self._frames: dict[int, Frame] = {}
+        self._left = results.count(None)
+        self._outcome: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
 
-    def open(self, last: int, iteration: tuple[str, int] | None = None) -> Frame:
-        """A new frame below the state."""
-        frame = Frame(self.frame.execution, above=self.frame, last=last, iteration=iteration)
-        self.frame.children.append(frame)
+    @classmethod
+    def begin(cls, visit: Visit, size: int, *details: int) -> Fan:
+        """Start all frames of a state, or after a redrive those that have not succeeded.
+
+        Parameters:
+            visit: the state
+            size: how many results there will be
+            details: of its Started event
+        """
+        frame = visit.frame
+        left = frame.below
+        if isinstance(left, Fan) and len(left.results) == size:
+            fan = cls(visit, left.started, left.results, {**left._ended, **left._frames})
+        else:
+            started = frame.record(f"{visit.state['Type']}StateStarted", *details)
+            fan = cls(visit, started, [None] * size)
+        frame.below = fan
+        return fan
+
+    def todo(self) -> list[int]:
+        """The places without a result."""
+        return [place for place, result in enumerate(self.results) if result is None]
+
+    def open(self, place: int, last: int, iteration: tuple[str, int] | None = None) -> Frame:
+        """A frame below the state: a new one, or one that goes on where it stood."""
+        ended = self._ended.get(place)
+        if ended is None:
+            frame = Frame(self._frame.execution, above=self._frame, last=last, iteration=iteration)
+            if iteration is not None:
+                frame.record("MapIterationStarted", *iteration)
+        else:
+            frame = ended.revived(self._frame, iteration)
+        self._frames[place] = frame
         return frame
 
-    def succeed(self, frame: Frame, index: int, result: Payload, last: int) -> None:
+    def succeed(self, place: int, result: Payload, last: int) -> None:
         """A frame has ended well; ``last`` is the number of its last event."""
-        self.frame.children.remove(frame)
-        self.results[index] = result
+        del self._frames[place]
+        self.results[place] = result
         self._left -= 1
         if not self._left:
-            self.frame.last = last
+            self._frame.last = last
             self._end(None)
 
-    def fail(self, frame: Frame, failure: Failure) -> None:
+    def fail(self, place: int, failure: Failure) -> None:
         """A frame has failed: end the others."""
-        if self._ended.done():
+        if self._outcome.done():
             return
+        frame = self._frames[place]
         frame.fail()
         if frame.iteration is not None:
             frame.note("MapIterationFailed", *frame.iteration)
-        self.frame.children.remove(frame)
-        for sibling in self.frame.children:
-            sibling.abort()
-        self.frame.children = []
-        self.frame.last = frame.last
-        self.visit.has_failed_frame = True
+        for sibling in self._frames.values():
+            if sibling is not frame:
+                sibling.abort()
+        self._frame.last = frame.last
+        self._visit.has_failed_frame = True
         self._end(failure)
 
     async def wait(self) -> Payload:
         """The list of the results; raises the first failure."""
-        failure = await self._ended if self.results else None
+        failure = await self._outcome if self._left else None
         if failure is not None:
             raise failure
+        self._frame.below = None
         return joined(result for result in self.results if result is not None)
 
+    def abort(self) -> None:
+        """End the frames that run because a sibling of the state's frame failed."""
+        if not self._outcome.done():
+            for frame in self._frames.values():
+                frame.abort()
+
+    def stop(self) -> None:
+        """End the frames that run because the execution has ended."""
+        for frame in self._frames.values():
+            frame.stop()
+
     def _end(self, failure: Failure | None) -> None:
-        if not self._ended.done():
-            self._ended.set_result(failure)
+        if not self._outcome.done():
+            self._outcome.set_result(failure)
 
 
 async def run_parallel(visit: Visit) -> Outcome:
     """Run the branches, each on the same input."""
     input = visit.parameters(visit.effective_input())
     branches = visit.state["Branches"]
-    visit.frame.record("ParallelStateStarted")
-    fan = Fan(visit, len(branches))
-    for index, branch in enumerate(branches):
-        frame = fan.open(fan.first)
-        frame.task = asyncio.create_task(_run_branch(fan, frame, index, branch, input))
+    fan = Fan.begin(visit, len(branches))
+    for place in fan.todo():
+        frame = fan.open(place, fan.started)
+        frame.task = asyncio.create_task(_run_branch(fan, frame, place, branches[place], input))
     result = await fan.wait()
     visit.frame.note("ParallelStateSucceeded")
     return visit.outcome(result)
 
 
-async def _run_branch(fan: Fan, frame: Frame, index: int, branch: Mapping[str, Any], input: Payload) -> None:
+async def _run_branch(fan: Fan, frame: Frame, place: int, branch: Mapping[str, Any], input: Payload) -> None:
     try:
         result = await frame.engine.interpret(frame, branch, input)
     except Failure as failure:
-        fan.fail(frame, failure)
+        fan.fail(place, failure)
     else:
-        fan.succeed(frame, index, result, frame.last)
+        fan.succeed(place, result, frame.last)
 
 
 async def run_map(visit: Visit) -> Outcome:
     """Run the item processor on every item."""
     state = visit.state
-    processor = state.get("ItemProcessor")
-    if processor is None:
-        processor = state["Iterator"]
-    elif processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
-        raise Failure(RUNTIME, f"The state '{visit.name}' is a distributed Map, which this server does not run.")
+    processor = state["ItemProcessor"] if "ItemProcessor" in state else state["Iterator"]
+    if processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
+        return await run_distributed(visit, processor)
     effective = visit.effective_input()
     slots = min(visit.concurrency(effective) or MOST_ITERATIONS, MOST_ITERATIONS)
     items = visit.items(effective)
-    visit.frame.record("MapStateStarted", len(items))
-    fan = Fan(visit, len(items))
-    todo = enumerate(items)
-    for _ in range(min(slots, len(items))):
-        _next_iteration(fan, todo, processor, effective, fan.first)
-    result = await fan.wait()
+    mapping = _Mapping(visit, Fan.begin(visit, len(items), len(items)), processor, effective, items)
+    for _ in range(slots):
+        mapping.next(mapping.fan.started)
+    result = await mapping.fan.wait()
     visit.frame.note("MapStateSucceeded")
     return visit.outcome(result)
 
 
-def _next_iteration(
-    fan: Fan, todo: Iterator[tuple[int, Any]], processor: Mapping[str, Any], effective: Payload, last: int
-) -> None:
-    for index, item in todo:
-        frame = fan.open(last, (fan.visit.name, index))
-        frame.record("MapIterationStarted", fan.visit.name, index)
-        frame.task = asyncio.create_task(_run_iteration(fan, frame, todo, index, item, processor, effective))
-        return
+class _Mapping:
+    """The iterations of one attempt of an inline Map.
 
+    Parameters:
+        visit, fan, processor, items: the state, its frames, what they run and on what
+        effective: the state's effective input
+    """
 
-async def _run_iteration(
-    fan: Fan,
-    frame: Frame,
-    todo: Iterator[tuple[int, Any]],
-    index: int,
-    item: Any,
-    processor: Mapping[str, Any],
-    effective: Payload,
-) -> None:
-    visit = fan.visit
-    try:
-        result = await frame.engine.interpret(frame, processor, visit.item(effective, index, item))
-    except Failure as failure:
-        fan.fail(frame, failure)
-        return
-    succeeded = frame.note("MapIterationSucceeded", visit.name, index)
-    fan.succeed(frame, index, result, succeeded)
-    _next_iteration(fan, todo, processor, effective, frame.last)
+    def __init__(
+        self, visit: Visit, fan: Fan, processor: Mapping[str, Any], effective: Payload, items: Sequence[Any]
+    ) -> None:
+        self.fan = fan
+        self._visit, self._processor, self._effective, self._items = visit, processor, effective, items
+        self._todo = iter(fan.todo())
+
+    def next(self, last: int) -> None:
+        """Start the next iteration, if there is one, in the history after the event ``last``."""
+        for index in self._todo:
+            frame = self.fan.open(index, last, (self._visit.name, index))
+            frame.task = asyncio.create_task(self._run(frame, index))
+            return
+
+    async def _run(self, frame: Frame, index: int) -> None:
+        visit = self._visit
+        try:
+            if frame.position is None:
+                input = visit.item(self._effective, index, self._items[index])
+            else:
+                input = frame.position.input
+            result = await frame.engine.interpret(frame, self._processor, input)
+        except Failure as failure:
+            self.fan.fail(index, failure)
+            return
+        succeeded = frame.note("MapIterationSucceeded", visit.name, index)
+        self.fan.succeed(index, result, succeeded)
+        self.next(frame.last)

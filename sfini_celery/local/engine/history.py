@@ -47,6 +47,7 @@ _DETAILS: dict[str, tuple[str, ...]] = {
     "EvaluationFailed": (*_FAILED, "location", "state"),
     "ExecutionAborted": _FAILED,
     "ExecutionFailed": _FAILED,
+    "ExecutionRedriven": ("redriveCount",),
     "ExecutionStarted": ("input", "roleArn", "stateMachineVersionArn", "stateMachineAliasArn"),
     "ExecutionSucceeded": ("output",),
     "ExecutionTimedOut": _FAILED,
@@ -58,6 +59,9 @@ _DETAILS: dict[str, tuple[str, ...]] = {
     "MapIterationFailed": _ITERATION,
     "MapIterationStarted": _ITERATION,
     "MapIterationSucceeded": _ITERATION,
+    "MapRunFailed": _FAILED,
+    "MapRunRedriven": ("mapRunArn", "redriveCount"),
+    "MapRunStarted": ("mapRunArn",),
     "MapStateStarted": ("length",),
     "TaskFailed": (*_TASK, *_FAILED),
     "TaskScheduled": (
@@ -95,6 +99,11 @@ class History:
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self._events)
+
+    @property
+    def last(self) -> Event:
+        """The newest event."""
+        return self._events[-1]
 
     def add(self, type: str, timestamp: float, previous: int, *details: Any) -> int:
         """Write an event down and return its number."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sfini_celery.local.data import QueryError, StateError
-from sfini_celery.local.engine.execution import Frame, Status
-from sfini_celery.local.engine.failure import Failure, failure_in, first_match
+from sfini_celery.local.engine.execution import Frame, Position, Status
+from sfini_celery.local.engine.failure import DATA_LIMIT_EXCEEDED, Failure, failure_in, first_match
 from sfini_celery.local.engine.fan import run_map, run_parallel
 from sfini_celery.local.engine.jsonata_visit import JSONataVisit
 from sfini_celery.local.engine.jsonpath_visit import JSONPathVisit
@@ -40,7 +40,7 @@ _STATES_PER_TURN = 20
 
 
 async def run_frame(frame: Frame, machine: Mapping[str, Any], input: Payload) -> Payload:
-    """Run a machine, a branch or an item processor from its StartAt to its end.
+    """Run a machine, a branch or an item processor to its end, from its StartAt or from where the frame stands.
 
     Parameters:
         frame: where it runs
@@ -54,9 +54,10 @@ async def run_frame(frame: Frame, machine: Mapping[str, Any], input: Payload) ->
         Failure: a state failed and nothing caught it
     """
     states = machine["States"]
-    name: str | None = machine["StartAt"]
-    payload, turn = input, 0
-    while name is not None:
+    position = frame.position or Position(machine["StartAt"], input)
+    turn = 0
+    while True:
+        frame.position = position
         turn += 1
         if turn % _STATES_PER_TURN == 0:
             await asyncio.sleep(0)
@@ -64,25 +65,38 @@ async def run_frame(frame: Frame, machine: Mapping[str, Any], input: Payload) ->
             frame.execution.end(Status.ABORTED)
         if frame.execution.is_closed:
             raise asyncio.CancelledError
-        payload, name = await _run_state(frame, name, states[name], payload)
-    return payload
+        output, next = await _run_state(frame, states[position.name], position)
+        if next is None:
+            return output
+        position = Position(next, output)
 
 
-async def _run_state(frame: Frame, name: str, state: Mapping[str, Any], input: Payload) -> tuple[Payload, str | None]:
+async def _run_state(frame: Frame, state: Mapping[str, Any], position: Position) -> tuple[Payload, str | None]:
     type = state["Type"]
     language = state.get("QueryLanguage") or frame.execution.revision.definition.get("QueryLanguage", "JSONPath")
-    visit = VISITS[language](frame, name, state, input)
-    visit.left = frame.last
-    visit.entered = frame.record(f"{type}StateEntered", name, input)
+    visit = VISITS[language](frame, _entered(frame, type, position), state)
     frame.state = type
     outcome = await _outcome(visit, WORK[type])
     assigned = outcome.assigned
     texts = {variable: payload.text for variable, payload in assigned.items()} if assigned else None
-    frame.record(f"{type}StateExited", name, outcome.output, texts)
-    frame.state = None
+    frame.record(f"{type}StateExited", position.name, outcome.output, texts)
+    frame.state = frame.below = None
     if assigned:
         frame.variables.update({variable: payload.value for variable, payload in assigned.items()})
     return outcome.output, outcome.next
+
+
+def _entered(frame: Frame, type: str, position: Position) -> Position:
+    """Enter a state; or go on in it, after a redrive."""
+    if position.entered and type != "Fail":
+        # AWS writes no second Entered event but for a Fail: what comes now follows from the first one.
+        frame.last = position.entered
+        return position
+    left, now = position.left if position.entered else frame.last, frame.engine.clock.now()
+    frame.last = left
+    entered = frame.record(f"{type}StateEntered", position.name, position.input)
+    frame.position = position._replace(left=left, entered=entered, time=now)
+    return frame.position
 
 
 async def _outcome(visit: Visit, work: Work) -> Outcome:
@@ -100,6 +114,8 @@ async def _outcome(visit: Visit, work: Work) -> Outcome:
             visit.frame.record(f"{visit.state['Type']}StateFailed")
         caught = first_match(visit.state.get("Catch", ()), failure)
         if caught is None:
+            if failure.error == DATA_LIMIT_EXCEEDED:
+                visit.frame.below = None  # AWS redrives all of such a state, what has succeeded in it as well
             raise failure
         try:
             return visit.caught(caught[1], failure)
@@ -121,6 +137,7 @@ async def _retry(visit: Visit, failure: Failure, tries: dict[int, int]) -> bool:
     tries[index] = used + 1
     visit.retry_count += 1
     visit.has_failed_frame = False
+    visit.frame.below = None
     engine = visit.frame.engine
     await engine.clock.sleep(delay(retrier, used, engine.randomness))
     return True

@@ -51,7 +51,7 @@ class JSONataVisit(Visit):
         """A positive integer field such as TimeoutSeconds."""
         if field not in self.state:
             return None
-        found = self._integer(field)
+        found = self._integer(self.state[field], field)
         if found <= 0:
             raise QueryError(f"The {field} field must be positive but was: {found}", field)
         return found
@@ -65,7 +65,7 @@ class JSONataVisit(Visit):
     def delay(self, effective: Payload) -> float:
         """Seconds or Timestamp, as seconds from now."""
         if "Seconds" in self.state:
-            seconds = self._integer("Seconds")
+            seconds = self._integer(self.state["Seconds"], "Seconds")
             if seconds < 0:
                 raise QueryError(f"The Seconds field must not be negative but was: {seconds}", "Seconds")
             return float(seconds)
@@ -94,7 +94,38 @@ class JSONataVisit(Visit):
 
     def concurrency(self, effective: Payload) -> int:
         """MaxConcurrency."""
-        return self._integer("MaxConcurrency") if "MaxConcurrency" in self.state else 0
+        return self._integer(self.state["MaxConcurrency"], "MaxConcurrency") if "MaxConcurrency" in self.state else 0
+
+    def tolerance(self, effective: Payload) -> tuple[int | None, float | None]:
+        """ToleratedFailureCount and ToleratedFailurePercentage."""
+        count = self.nested_number("", self.state, "ToleratedFailureCount", effective)
+        if count is not None and count < 0:
+            raise QueryError("ToleratedFailureCount cannot be negative.", "ToleratedFailureCount")
+        field = "ToleratedFailurePercentage"
+        if field not in self.state:
+            return count, None
+        percentage: float = self._evaluated(self.state[field], self._seen(), field, expected="number")
+        if not 0 <= percentage <= 100:
+            raise QueryError("ToleratedFailurePercentage must be between 0 and 100.", field)
+        return count, percentage
+
+    def nested(self, source: str, effective: Payload) -> Payload:
+        """The field's Arguments."""
+        arguments = self.state[source].get("Arguments", {})
+        return Payload(value=render_jsonata(arguments, self._seen(), field=f"{source}/Arguments"))
+
+    def nested_number(self, source: str, config: Mapping[str, Any], field: str, effective: Payload) -> int | None:
+        """The number, or what its expression gives."""
+        if field not in config:
+            return None
+        return self._integer(config[field], f"{source}/{field}" if source else field)
+
+    def batch_input(self, effective: Payload) -> Payload | None:
+        """BatchInput, with expressions."""
+        batcher = self.state["ItemBatcher"]
+        if "BatchInput" not in batcher:
+            return None
+        return Payload(value=render_jsonata(batcher["BatchInput"], self._seen(), field="ItemBatcher/BatchInput"))
 
     def _item(self, effective: Payload, item: Mapping[str, Any]) -> Payload:
         if "ItemSelector" not in self.state:
@@ -113,8 +144,8 @@ class JSONataVisit(Visit):
             return evaluate_jsonata(value, seen, field=field, expected=expected)
         return render_jsonata(value, seen, field=field)
 
-    def _integer(self, field: str) -> int:
-        value = self._evaluated(self.state[field], self._seen(), field, expected="number")
+    def _integer(self, source: Any, field: str) -> int:
+        value = self._evaluated(source, self._seen(), field, expected="number")
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):

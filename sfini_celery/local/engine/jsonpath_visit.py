@@ -5,8 +5,8 @@ The order is AWS's: InputPath, Parameters, the state's work, ResultSelector, Res
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from sfini_celery.local.data import (
     MISSING,
@@ -145,6 +145,45 @@ class JSONPathVisit(Visit):
             raise DataError(RUNTIME, f"{what} which is not a valid integer: {path}")
         return limit
 
+    def tolerance(self, effective: Payload) -> tuple[int | None, float | None]:
+        """ToleratedFailureCount and ToleratedFailurePercentage, or what their ``...Path`` fields find."""
+        count = self.nested_number("", self.state, "ToleratedFailureCount", effective)
+        if count is not None and count < 0:
+            raise DataError(RUNTIME, "ToleratedFailureCount cannot be negative.")
+        percentage = self.state.get("ToleratedFailurePercentage")
+        path = self.state.get("ToleratedFailurePercentagePath")
+        if path is not None:
+            found = get_path(path, self.scope(effective))
+            percentage = _parsed(found, float)
+            if percentage is None:
+                raise _refers("ToleratedFailurePercentagePath", found, "float", path)
+        if percentage is not None and not 0 <= percentage <= 100:
+            raise DataError(RUNTIME, "ToleratedFailurePercentage must be between 0 and 100.")
+        return count, percentage
+
+    def nested(self, source: str, effective: Payload) -> Payload:
+        """The field's Parameters, a payload template."""
+        return Payload(value=render(self.state[source].get("Parameters", {}), self.scope(effective)))
+
+    def nested_number(self, source: str, config: Mapping[str, Any], field: str, effective: Payload) -> int | None:
+        """The number, or what its ``...Path`` finds, which may be a number's text."""
+        path = config.get(f"{field}Path")
+        if path is None:
+            literal: int | None = config.get(field)
+            return literal
+        found = get_path(path, self.scope(effective))
+        number = _parsed(found, int)
+        if number is None:
+            raise _refers(f"{field}Path", found, "integer", path)
+        return number
+
+    def batch_input(self, effective: Payload) -> Payload | None:
+        """BatchInput, a payload template."""
+        batcher = self.state["ItemBatcher"]
+        if "BatchInput" not in batcher:
+            return None
+        return Payload(value=render(batcher["BatchInput"], self.scope(effective)))
+
     def _item(self, effective: Payload, item: Mapping[str, Any]) -> Payload:
         # Parameters is the old name of ItemSelector.
         selector = self.state.get("ItemSelector", self.state.get("Parameters"))
@@ -182,6 +221,24 @@ class JSONPathVisit(Visit):
             return get_path(path, self.scope(effective))
         except PathNotFound:
             return MISSING
+
+
+_N = TypeVar("_N", int, float)
+
+
+def _parsed(found: Any, type: Callable[[Any], _N]) -> _N | None:
+    """A number, also from its text; None for anything else."""
+    if isinstance(found, bool) or (isinstance(found, float) and type is int):
+        return None
+    try:
+        return type(found) if isinstance(found, (int, float, str)) else None
+    except ValueError:
+        return None
+
+
+def _refers(field: str, found: Any, kind: str, path: str) -> DataError:
+    what = found if isinstance(found, str) else Payload(value=found).text
+    return DataError(RUNTIME, f'The {field} field refers to value "{what}" which is not a valid {kind}: {path}')
 
 
 def _seconds(path: str, found: Any) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sfini_celery.local.data import StateError, parse_timestamp
-from sfini_celery.local.engine.execution import Frame, iso
+from sfini_celery.local.engine.execution import Frame, Position, iso
 from sfini_celery.local.engine.failure import RUNTIME, Failure, failure_in, too_large
 from sfini_celery.local.engine.payload import Payload, is_too_large
 
@@ -38,10 +38,13 @@ class Outcome(NamedTuple):
 class Visit(ABC):
     """A state from its Entered event to its Exited one.
 
-    Attributes:
+    Parameters:
         frame: where it is
-        name, state: the state and its definition
-        input: as it came
+        position: the state, entered
+        state: its definition
+
+    Attributes:
+        name, input: the state's, as it came
         left: the number of the event before it
         entered: the number of its Entered event
         retry_count: how often it was retried
@@ -62,10 +65,9 @@ class Visit(ABC):
         "token",
     )
 
-    def __init__(self, frame: Frame, name: str, state: Mapping[str, Any], input: Payload) -> None:
-        self.frame, self.name, self.state, self.input = frame, name, state, input
-        self._entered_time = frame.engine.clock.now()
-        self.left = self.entered = 0
+    def __init__(self, frame: Frame, position: Position, state: Mapping[str, Any]) -> None:
+        self.frame, self.state = frame, state
+        self.name, self.input, self.left, self.entered, self._entered_time = position
         self.retry_count = 0
         self.token: str | None = None
         self.has_failed_frame = False
@@ -95,10 +97,14 @@ class Visit(ABC):
         """
         try:
             return self._item(effective, {"Index": index, "Value": item})
-        except StateError as error:
-            raise failure_in(self.name, self.entered, error) from None
         except Exception as error:
-            raise self.crashed(error) from None
+            raise self.failure(error) from None
+
+    def failure(self, error: Exception) -> Failure:
+        """The state's failure that an error means."""
+        if isinstance(error, StateError):
+            return failure_in(self.name, self.entered, error)
+        return self.crashed(error)
 
     def crashed(self, error: Exception) -> Failure:
         """The state's failure where this server has a bug, which the log shows."""
@@ -156,6 +162,29 @@ class Visit(ABC):
     @abstractmethod
     def concurrency(self, effective: Payload) -> int:
         """A Map state's MaxConcurrency, 0 for no limit."""
+
+    @abstractmethod
+    def tolerance(self, effective: Payload) -> tuple[int | None, float | None]:
+        """How many items of a distributed Map may fail, and how many in a hundred; None where it does not say."""
+
+    @abstractmethod
+    def nested(self, source: str, effective: Payload) -> Payload:
+        """What a field such as ItemReader gives its resource: the field's Parameters or Arguments."""
+
+    @abstractmethod
+    def nested_number(self, source: str, config: Mapping[str, Any], field: str, effective: Payload) -> int | None:
+        """A whole number in a field such as ItemBatcher, None without it.
+
+        Parameters:
+            source: the field, for the cause
+            config: it, or what it holds
+            field: the number's name, without ``Path``
+            effective: the state's effective input
+        """
+
+    @abstractmethod
+    def batch_input(self, effective: Payload) -> Payload | None:
+        """The BatchInput of an ItemBatcher, None without it."""
 
     @abstractmethod
     def _item(self, effective: Payload, item: Mapping[str, Any]) -> Payload:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sfini_celery.asl import lint
 from sfini_celery.local.data import has_jsonata
+from sfini_celery.local.engine import READABLE
 from sfini_celery.local.service.errors import ApiError
 from sfini_celery.local.service.operation import Answer, Request, operation
 from sfini_celery.local.service.service import Service
@@ -64,14 +65,17 @@ def _unsupported(machine: Mapping[str, Any], path: str) -> Iterator[tuple[str, s
         here = f"{path}/States/{name}"
         if state.get("QueryLanguage") == "JSONata" and not has_jsonata():
             yield _cannot(_WITHOUT_EXTRA, f"{here}/QueryLanguage")
+        if "WriterConfig" in state.get("ResultWriter", {}):
+            yield _cannot("the transformations of a WriterConfig", f"{here}/ResultWriter/WriterConfig")
+        config = state.get("ItemReader", {}).get("ReaderConfig", {})
+        if config.get("InputType", "JSON") not in READABLE:
+            yield _cannot(f"items in {config['InputType']}", f"{here}/ItemReader/ReaderConfig/InputType")
         for index, branch in enumerate(state.get("Branches", ())):
             yield from _unsupported(branch, f"{here}/Branches[{index}]")
         for field in ("ItemProcessor", "Iterator"):
             processor = state.get(field)
             if processor is None:
                 continue
-            if field == "ItemProcessor" and processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
-                yield _cannot("a distributed Map", f"{here}/{field}/ProcessorConfig")
             yield from _unsupported(processor, f"{here}/{field}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sfini_celery.local.data import loads
@@ -10,6 +11,7 @@ from sfini_celery.local.service.arns import check_arn, check_name
 from sfini_celery.local.service.errors import ApiError
 from sfini_celery.local.service.operation import Answer, Request, operation
 from sfini_celery.local.service.paging import page
+from sfini_celery.local.service.retention import forget_old
 from sfini_celery.local.service.service import Service
 
 __all__: list[str] = []
@@ -18,6 +20,7 @@ __all__: list[str] = []
 @operation("StartExecution")
 def start_execution(service: Service, request: Request) -> Answer:
     """Start an execution; again with the same name and input while it runs, nothing happens."""
+    forget_old(service.engine, service.store)
     target = service.store.resolve(request["stateMachineArn"])
     if target.machine.is_deleting:
         raise ApiError("StateMachineDeleting", target.machine.arn)
@@ -56,7 +59,7 @@ def start_sync_execution(service: Service, request: Request) -> Answer:
 @operation("StopExecution")
 def stop_execution(service: Service, request: Request) -> Answer:
     """Stop an execution now."""
-    execution = service.execution(check_arn(request["executionArn"], "execution"))
+    execution = service.execution(check_arn(request["executionArn"], "execution", "express"))
     service.engine.stop(execution, error=request.get("error"), cause=request.get("cause"))
     return {"stopDate": execution.stopped}
 
@@ -64,17 +67,16 @@ def stop_execution(service: Service, request: Request) -> Answer:
 @operation("DescribeExecution")
 def describe_execution(service: Service, request: Request) -> Answer:
     """Show an execution."""
-    execution = service.execution(check_arn(request["executionArn"], "execution"))
-    status = execution.status.value
+    execution = service.execution(check_arn(request["executionArn"], "execution", "express"))
+    hindered = service.redrive_hindrance(execution)
+    redrivable = "REDRIVABLE" if execution.map_run is None else "REDRIVABLE_BY_MAP_RUN"
     answer: dict[str, Any] = {
         **_listed(execution),
         "traceHeader": execution.trace_header,
-        "redriveCount": 0,
-        "redriveStatus": "NOT_REDRIVABLE",
-        "redriveStatusReason": f"Execution is {status} and cannot be redriven",
+        "redriveStatus": redrivable if hindered is None else "NOT_REDRIVABLE",
+        "redriveStatusReason": hindered,
     }
-    if execution.is_closed and status != "SUCCEEDED":
-        answer["redriveStatusReason"] = "The embedded server does not redrive executions"
+    answer.pop("itemCount", None)
     with_data = request.get("includedData") != "METADATA_ONLY"
     answer["inputDetails"] = {"included": with_data}
     if execution.output is not None:
@@ -88,31 +90,44 @@ def describe_execution(service: Service, request: Request) -> Answer:
 
 @operation("ListExecutions")
 def list_executions(service: Service, request: Request) -> Answer:
-    """List a state machine's executions, newest first."""
-    arn = request.get("stateMachineArn")
-    if arn is None or request.get("mapRunArn") is not None:
-        raise ApiError("ValidationException", "Must provide a StateMachine ARN; the embedded server has no Map runs")
-    machine, version, alias = service.store.resolve(arn)
-    status = request.get("statusFilter")
-    newest_first = reversed(machine.executions.values())
+    """List the executions of a state machine, or the children of a Map run, newest first."""
+    arn, run_arn = request.get("stateMachineArn"), request.get("mapRunArn")
+    if (arn is None) == (run_arn is None):
+        raise ApiError("ValidationException", "Must provide a StateMachine ARN or a MapRun ARN, and not both")
+    newest_first = _children(service, run_arn) if arn is None else _executions(service, arn)
+    status, redriven = request.get("statusFilter"), request.get("redriveFilter")
     found = (
         (number, execution)
         for number, execution in newest_first
         if (status is None or execution.status.value == status)
-        and (version is None or execution.version_arn == version.arn)
-        and (alias is None or execution.alias_arn == alias.arn)
+        and (redriven is None or (execution.redrives > 0) == (redriven == "REDRIVEN"))
     )
     shown, more = page(
         found,
         request,
         operation="ListExecutions",
         key=lambda pair: pair[0],
-        same=("stateMachineArn", "statusFilter"),
+        same=("stateMachineArn", "mapRunArn", "statusFilter", "redriveFilter"),
     )
     return {"executions": [_listed(execution) for _, execution in shown], **more}
 
 
+def _executions(service: Service, arn: str) -> Iterator[tuple[int, Execution]]:
+    machine, version, alias = service.store.resolve(arn)
+    for number, execution in reversed(machine.executions.values()):
+        if (version is None or execution.version_arn == version.arn) and (
+            alias is None or execution.alias_arn == alias.arn
+        ):
+            yield number, execution
+
+
+def _children(service: Service, arn: Any) -> Iterator[tuple[int, Execution]]:
+    children = list(enumerate(service.map_run(check_arn(arn, "mapRun")).children))
+    return reversed(children)
+
+
 def _listed(execution: Execution) -> Answer:
+    run = execution.map_run
     shown = {
         "executionArn": execution.arn,
         "stateMachineArn": execution.revision.machine_arn,
@@ -122,6 +137,10 @@ def _listed(execution: Execution) -> Answer:
         "stopDate": execution.stopped,
         "stateMachineVersionArn": execution.version_arn,
         "stateMachineAliasArn": execution.alias_arn,
+        "mapRunArn": run.arn if run is not None else None,
+        "itemCount": execution.items if run is not None else None,
+        "redriveCount": execution.redrives,
+        "redriveDate": execution.redriven,
     }
     return {name: value for name, value in shown.items() if value is not None}
 
@@ -129,7 +148,7 @@ def _listed(execution: Execution) -> Answer:
 @operation("GetExecutionHistory")
 def get_execution_history(service: Service, request: Request) -> Answer:
     """Show what happened in an execution."""
-    execution = service.execution(check_arn(request["executionArn"], "execution"))
+    execution = service.execution(check_arn(request["executionArn"], "execution", "express"))
     history = execution.history
     is_reversed = request.get("reverseOrder") or False
     numbers = range(len(history), 0, -1) if is_reversed else range(1, len(history) + 1)
@@ -142,13 +161,3 @@ def get_execution_history(service: Service, request: Request) -> Answer:
     )
     data = request.get("includeExecutionData")
     return {"events": [history.render(number, data=data is not False) for number in shown], **more}
-
-
-@operation("RedriveExecution")
-def redrive_execution(service: Service, request: Request) -> Answer:
-    """Refused: not yet."""
-    execution = service.execution(check_arn(request["executionArn"], "execution"))
-    message = f"Execution is {execution.status.value} and cannot be redriven"
-    if execution.is_closed and execution.status.value != "SUCCEEDED":
-        message = "The embedded server does not redrive executions"
-    raise ApiError("ExecutionNotRedrivable", message)

@@ -164,10 +164,11 @@ def describe_state_machine(service: Service, request: Request) -> Answer:
 @operation("DescribeStateMachineForExecution")
 def describe_state_machine_for_execution(service: Service, request: Request) -> Answer:
     """Show the state machine as it was when an execution started."""
-    arn = check_arn(request["executionArn"], "execution")
-    execution = service.execution(arn)
-    revision = execution.revision
+    execution = service.execution(check_arn(request["executionArn"], "execution", "express"))
+    revision, run = execution.revision, execution.map_run
+    child = {"mapRunArn": run.arn, "label": run.label} if run is not None else {}
     return {
+        **child,
         "stateMachineArn": execution.version_arn or revision.machine_arn,
         "name": revision.machine_name,
         "updateDate": revision.updated,

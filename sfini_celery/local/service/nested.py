@@ -73,8 +73,9 @@ class NestedExecutions:
     async def _result(self, child: Execution, *, is_parsed: bool) -> dict[str, Any]:
         described = await self._service.call("DescribeExecution", {"executionArn": child.arn})
         result = {f"{name[:1].upper()}{name[1:]}": value for name, value in described.items()}
-        for name in ("StartDate", "StopDate"):
-            result[name] = _milliseconds(result[name])
+        for name in ("StartDate", "StopDate", "RedriveDate"):
+            if name in result:
+                result[name] = _milliseconds(result[name])
         for name in ("InputDetails", "OutputDetails"):
             if name in result:
                 result[name] = {"Included": result[name]["included"]}

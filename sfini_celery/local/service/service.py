@@ -7,10 +7,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sfini_celery.local.engine import Engine, Execution, Payload
+from sfini_celery.local.engine import Engine, Execution, MapRun, Payload, hindrance
 from sfini_celery.local.service import nested
 from sfini_celery.local.service.errors import ApiError
 from sfini_celery.local.service.operation import OPERATIONS, Answer, Request
+from sfini_celery.local.service.retention import is_old
 from sfini_celery.local.service.shapes import check_request, operations
 from sfini_celery.local.service.store import Machine, Store, Target
 
@@ -70,9 +71,23 @@ class Service:
     def execution(self, arn: str) -> Execution:
         """The execution of an ARN."""
         execution = self.engine.executions.get(arn)
-        if execution is None:
+        if execution is None or is_old(execution, self.now()):
             raise ApiError("ExecutionDoesNotExist", arn)
         return execution
+
+    def map_run(self, arn: str) -> MapRun:
+        """The Map run of an ARN."""
+        run = self.engine.map_runs.get(arn)
+        if run is None:
+            raise ApiError("ResourceNotFound", arn)
+        return run
+
+    def redrive_hindrance(self, execution: Execution) -> str | None:
+        """Why an execution cannot be redriven, None where it can."""
+        machine = self.store.machines.get(execution.revision.machine_arn.partition("/")[0])
+        if execution.is_unsuccessful and (machine is None or machine.is_deleting):
+            return "State machine is in DELETING status"
+        return hindrance(execution, self.now())
 
     def start(
         self, target: Target, input: Payload, *, name: str | None = None, trace_header: str | None = None

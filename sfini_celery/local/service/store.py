@@ -109,11 +109,12 @@ class Target(NamedTuple):
 
 
 class Store:
-    """State machines by ARN, and tags by the ARN of what they are on."""
+    """State machines by ARN, tags by the ARN of what they are on, client tokens of redrives by execution ARN."""
 
     def __init__(self) -> None:
         self.machines: dict[str, Machine] = {}
         self.tags: dict[str, dict[str, str]] = {}
+        self.redrives: dict[str, dict[str, float]] = {}
         self.numbers = itertools.count(1)
 
     def machine(self, arn: str) -> Machine:

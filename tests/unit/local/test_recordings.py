@@ -14,10 +14,10 @@ import pytest
 
 from sfini_celery.local.data import has_jsonata
 
-DISTRIBUTED = "distributed Map is not built yet"
+WHITE_SPACE = "AWS rewrote a list without its white space on entering the first state, here and nowhere else"
 
 NOT_YET: dict[str, Callable[[dict[str, Any]], bool]] = {
-    DISTRIBUTED: lambda case: "map-distributed" in case["features"],
+    WHITE_SPACE: lambda case: "::test_map_state_result_writer#" in case["id"],
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sfini_celery.local import Engine, Execution, Payload, VirtualClock
-from sfini_celery.local.engine import Ticket
+from sfini_celery.local.engine import MapRun, Ticket
 
 
 class World:
@@ -24,11 +24,45 @@ class World:
         """A Task state for the activity; ``End`` unless there is a ``Next``."""
         return {"Type": "Task", "Resource": self.activity.arn, **({} if "Next" in fields else {"End": True}), **fields}
 
+    def payload(self, text: str) -> Payload:
+        """A result as a worker sends it."""
+        return Payload(text)
+
     def start(self, states: Mapping[str, Any], input: Any = None, **fields: Any) -> Execution:
         """Start a machine of these states, the first of them first."""
         definition = {"StartAt": next(iter(states)), "States": states, **fields}
         text = input if isinstance(input, Payload) else Payload(value={} if input is None else input)
         return self.engine.start(self.engine.revision("machine", definition), text)
+
+    @staticmethod
+    def distributed(*states: dict[str, Any], kind: str = "STANDARD", **fields: Any) -> dict[str, Any]:
+        """A distributed Map over states one after the other."""
+        named = {}
+        for index, state in enumerate(states):
+            last = index + 1 == len(states)
+            ends = {} if state["Type"] == "Fail" else {"End": True} if last else {"Next": f"S{index + 1}"}
+            named[f"S{index}"] = {**{name: value for name, value in state.items() if name != "End"}, **ends}
+        config = {"Mode": "DISTRIBUTED", "ExecutionType": kind}
+        processor = {"ProcessorConfig": config, "StartAt": "S0", "States": named}
+        return {"Type": "Map", "ItemProcessor": processor, **({} if "Next" in fields else {"End": True}), **fields}
+
+    @property
+    def map_run(self) -> MapRun:
+        """The one Map run that there is."""
+        (run,) = self.engine.map_runs.values()
+        return run
+
+    @staticmethod
+    def statuses(run: MapRun) -> list[str]:
+        """Of the children of a Map run, in the order of their items."""
+        return [child.status.value for child in run.children]
+
+    async def answer(self, *answers: str | None) -> None:
+        """Take a task for each answer; None fails it."""
+        for text in answers:
+            task = await self.taken()
+            task.fail("Bad", "why") if text is None else task.succeed(Payload(text))
+        await self.clock.advance(0)
 
     async def taken(self, worker: str | None = None) -> Ticket:
         """The next task; it must be there already."""

@@ -254,16 +254,6 @@ def test_a_map_over_what_is_no_list_fails(skipping: Any, items: Any) -> None:
     asyncio.run(main())
 
 
-def test_a_distributed_map_fails_with_a_clear_cause_and_is_not_run_inline(skipping: Any) -> None:
-    async def main() -> None:
-        processor = {**PASS, "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
-        execution = await skipping.start({"M": {"Type": "Map", "ItemProcessor": processor, "End": True}}, [1]).wait()
-        assert execution.error == "States.Runtime"
-        assert "distributed" in execution.cause
-
-    asyncio.run(main())
-
-
 def test_stop_reaches_every_frame(world: Any) -> None:
     async def main() -> None:
         processor = branch(world.task(), "T")

@@ -396,9 +396,6 @@ def test_an_operation_that_is_not_there_is_said_to_be_unknown(api: Any, operatio
 def test_what_the_server_cannot_do_yet_is_refused_by_name(api: Any) -> None:
     async def main() -> None:
         arn = await api.machine(state={"Type": "Fail"})
-        execution = (await api("StartExecution", stateMachineArn=arn))["executionArn"]
-        await api.settle()
-        assert (await api.refused("RedriveExecution", executionArn=execution)).code == "ExecutionNotRedrivable"
         assert (await api.refused("StartSyncExecution", stateMachineArn=arn)).code == "StateMachineTypeNotSupported"
 
     asyncio.run(main())

@@ -89,26 +89,21 @@ def test_an_invalid_definition_says_everything_that_is_wrong_and_where(api: Any)
     asyncio.run(main())
 
 
+def distributed(**fields: Any) -> dict[str, Any]:
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    processor = {"ProcessorConfig": config, "StartAt": "S", "States": {"S": SUCCEED}}
+    return {"StartAt": "M", "States": {"M": {"Type": "Map", "End": True, "ItemProcessor": processor, **fields}}}
+
+
+_READER = {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "PARQUET"}}
+_WRITER = {"WriterConfig": {"OutputType": "JSON", "Transformation": "FLATTEN"}}
+
+
 @pytest.mark.parametrize(
     ("definition", "place"),
     [
-        (
-            {
-                "StartAt": "M",
-                "States": {
-                    "M": {
-                        "Type": "Map",
-                        "End": True,
-                        "ItemProcessor": {
-                            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
-                            "StartAt": "S",
-                            "States": {"S": SUCCEED},
-                        },
-                    }
-                },
-            },
-            "/States/M/ItemProcessor/ProcessorConfig",
-        ),
+        (distributed(ItemReader=_READER), "/States/M/ItemReader/ReaderConfig/InputType"),
+        (distributed(ResultWriter=_WRITER), "/States/M/ResultWriter/WriterConfig"),
     ],
 )
 def test_what_the_server_cannot_run_yet_is_refused_on_creation(api: Any, definition: Any, place: str) -> None:
