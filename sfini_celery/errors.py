@@ -29,6 +29,7 @@ The branch says whose fault it is; the facts are attributes, not only text.
     |   |   `-- ActivityError         ... because of a task whose own class is not at hand
     |   |-- ExecutionTimedOut
     |   `-- ExecutionAborted
+    |-- NothingToRollBack             an alias has no earlier version to lead to
     |-- NotFinished                   a result was asked for too early (also a RuntimeError)
     |-- WaitTimeout                   waiting took longer than allowed (also a TimeoutError and a RuntimeError)
     `-- WorkerError                   the worker cannot run as asked
@@ -363,6 +364,10 @@ class ExecutionTimedOut(ExecutionError):
 
 class ExecutionAborted(ExecutionError):
     """An execution was stopped."""
+
+
+class NothingToRollBack(SfiniError):
+    """An alias leads to the wanted version already, or there is no earlier one."""
 
 
 class NotFinished(SfiniError, RuntimeError):

@@ -226,6 +226,15 @@ def workflow_named(sfn: StepFunctions, name: str) -> Workflow:
     raise click.UsageError(f"there is no workflow {name!r} in this app; {known}")
 
 
+def machine_arn(asked: Invocation, workflow: str) -> str:
+    """The ARN of a workflow's state machine; what is an ARN already is handed back, and needs no app.
+
+    Raises:
+        click.UsageError: there is no such workflow
+    """
+    return workflow if workflow.startswith("arn:") else workflow_named(asked.sfn, workflow).arn
+
+
 def aws_options(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of every command that talks to AWS; its callback gets the :class:`Invocation`."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 
 from sfini_celery.cli.app_option import NOTHING_DECLARED, Invocation, aws_options, json_option
 from sfini_celery.cli.errors import ExitCode
-from sfini_celery.cli.output import echo_json, use_colours
+from sfini_celery.cli.output import agreed, echo_json, use_colours
 from sfini_celery.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def register(
         click.echo(plan.show(colours=use_colours(asked)))
     if only_plan:
         raise click.exceptions.Exit(ExitCode.CHANGES if plan.changes else ExitCode.OK)
-    if not plan.changes or not _agreed("Apply this plan?", yes=yes):
+    if not plan.changes or not agreed("Apply this plan?", yes=yes):
         return
     apply(plan, asked.control, progress=_progress(len(plan.changes), err=as_json))
 
@@ -153,23 +152,12 @@ def deregister(asked: Invocation, yes: bool, keep_activities: bool, even_running
                 f"{item.kind} {item.name!r}: {item.note} and needs it; wait for it or stop it "
                 "(--even-running deletes all the same)"
             )
-    if plan.changes and not _agreed("Delete these?", yes=yes):
+    if plan.changes and not agreed("Delete these?", yes=yes):
         return
     progress = None if as_json else _progress(len(plan.changes), err=False)
     done = apply(plan, asked.control, progress=progress)
     if as_json:
         echo_json([_told(item) for item in done])
-
-
-def _agreed(question: str, *, yes: bool) -> bool:
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise click.UsageError("stdin is not a terminal to ask at: add --yes")
-    if click.confirm(question):
-        return True
-    click.echo("nothing was changed")
-    return False
 
 
 def _told(item: Item) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import click
 
 from sfini_celery.errors import (
     ExecutionError,
+    NothingToRollBack,
     ServiceError,
     SfiniError,
     Unreachable,
@@ -65,6 +66,7 @@ _CODES: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (WaitTimeout, ExitCode.TIMEOUT),
     (Unreachable, ExitCode.UNREACHABLE),
     (ServiceError, ExitCode.REFUSED),
+    (NothingToRollBack, ExitCode.REFUSED),
     (SfiniError, ExitCode.CONFIGURATION),
 )
 

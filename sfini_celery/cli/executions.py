@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sfini_celery.cli.app_option import Invocation, aws_options, json_option, workflow_named
+from sfini_celery.cli.app_option import Invocation, aws_options, json_option, machine_arn
 from sfini_celery.cli.output import echo_json, moment, use_colours
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _start(asked: Invocation, workflow: str, value: Any, name: str | None) -> Ex
     from sfini_celery.aws import execution_name, name_in
     from sfini_celery.execution import Execution
 
-    machine = _machine_arn(asked, workflow)
+    machine = machine_arn(asked, workflow)
     return Execution(name or execution_name(name_in(machine)), machine, value, control=asked.control).start()
 
 
@@ -175,13 +175,9 @@ def _listed(asked: Invocation, workflow: str | None, status: str | None, limit: 
     if workflow is None:
         machines = [each.arn for each in asked.sfn.workflows.values()]
     else:
-        machines = [_machine_arn(asked, workflow)]
+        machines = [machine_arn(asked, workflow)]
     pages = [asked.control.list_executions(arn, status=status, limit=limit) for arn in machines]
     return merge(*pages, key=lambda item: item["startDate"], reverse=True)
-
-
-def _machine_arn(asked: Invocation, workflow: str) -> str:
-    return workflow if workflow.startswith("arn:") else workflow_named(asked.sfn, workflow).arn
 
 
 which = click.option("--workflow", help="The workflow it belongs to, where its name alone does not say so.")
@@ -297,7 +293,7 @@ def _execution(asked: Invocation, execution: str, workflow: str | None) -> Execu
 
     arn = execution
     if not execution.startswith("arn:"):
-        machine = _machine_arn(asked, workflow or _workflow_of(asked, execution))
+        machine = machine_arn(asked, workflow or _workflow_of(asked, execution))
         arn = f"{machine.replace(':stateMachine:', ':execution:')}:{execution}"
     return Execution.from_arn(arn, control=asked.control)
 

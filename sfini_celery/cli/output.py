@@ -11,7 +11,7 @@ import click
 
 from sfini_celery.cli.app_option import Invocation
 
-__all__ = ["echo_json", "moment", "use_colours"]
+__all__ = ["agreed", "echo_json", "moment", "use_colours"]
 
 
 def echo_json(value: Any, *, indent: int | None = 2) -> None:
@@ -36,3 +36,19 @@ def moment(value: datetime | None) -> str:
 def use_colours(asked: Invocation) -> bool:
     """Whether stdout is a terminal whose owner wants colours."""
     return not asked.no_color and sys.stdout.isatty()
+
+
+def agreed(question: str, *, yes: bool) -> bool:
+    """Whether to go on: what ``--yes`` or the person at the terminal says.
+
+    Raises:
+        click.UsageError: nobody is there to ask
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise click.UsageError("stdin is not a terminal to ask at: add --yes")
+    if click.confirm(question):
+        return True
+    click.echo("nothing was changed")
+    return False

@@ -23,6 +23,8 @@ COMMANDS = {
     "local": "sfini_celery.cli.local:local",
     "register": "sfini_celery.cli.deploy:register",
     "deregister": "sfini_celery.cli.deploy:deregister",
+    "versions": "sfini_celery.cli.versions:versions",
+    "rollback": "sfini_celery.cli.versions:rollback",
     "start": "sfini_celery.cli.executions:start",
     "executions": "sfini_celery.cli.executions:executions",
     "graph": "sfini_celery.cli.graph:graph",

@@ -11,6 +11,7 @@ from sfini_celery.deploy.planning import make_plan, role_for
 from sfini_celery.deploy.removal import plan_removal
 from sfini_celery.deploy.running import needed_by_running
 from sfini_celery.deploy.values import Action, Item, Kind, Machine, Plan
+from sfini_celery.deploy.versions import Rollback, Version, delete_versions, list_versions, roll_back
 
 __all__ = [
     # what there should be
@@ -29,4 +30,10 @@ __all__ = [
     "apply",
     "deregister",
     "patiently",
+    # versions
+    "Rollback",
+    "Version",
+    "delete_versions",
+    "list_versions",
+    "roll_back",
 ]

@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 
 from sfini_celery.aws import ControlPlane
-from sfini_celery.deploy import Machine, Owner, Plan, apply, make_plan
-from sfini_celery.errors import AlreadyExists
+from sfini_celery.deploy import (
+    Machine,
+    Owner,
+    Plan,
+    apply,
+    delete_versions,
+    list_versions,
+    make_plan,
+    roll_back,
+)
+from sfini_celery.errors import AlreadyExists, NotFound, NothingToRollBack
 
 ROLE = "arn:aws:iam::123456789012:role/mine"
 
@@ -111,3 +120,68 @@ def test_tags_alone_publish_nothing(control: ControlPlane, name: str) -> None:
     plan = publish(control, name, 1, owner=Owner("proj"))
     assert str(plan.items[0]) == f"~ state machine {name} (tags)"
     assert versions(control, name) == ["1"]
+
+
+# afterwards
+
+
+def three(control: ControlPlane, name: str) -> str:
+    for result in (1, 2, 3):
+        publish(control, name, result, alias="live")
+    return control.arn("stateMachine", name)
+
+
+def test_rolling_back_leads_to_the_version_before_and_runs_it(control: ControlPlane, name: str) -> None:
+    arn = three(control, name)
+    done = roll_back(control, arn, "live")
+    assert (done.before, done.after) == ({3: 100}, 2)
+    assert output(control, f"{arn}:live") == 2
+    assert roll_back(control, arn, "live").after == 1
+    assert roll_back(control, arn, "live", to=3).before == {1: 100}
+
+
+def test_rolling_back_passes_over_versions_that_were_deleted(control: ControlPlane, name: str) -> None:
+    arn = three(control, name)
+    delete_versions(control, arn, [2])
+    assert roll_back(control, arn, "live").after == 1
+
+
+def test_rolling_back_half_a_deployment_ends_it(control: ControlPlane, name: str) -> None:
+    arn = three(control, name)
+    control.update_alias(f"{arn}:live", {f"{arn}:3": 10, f"{arn}:2": 90})
+    assert roll_back(control, arn, "live").after == 2
+
+
+def test_there_is_nothing_before_the_first_version_and_nothing_to_do_for_where_it_leads(
+    control: ControlPlane, name: str
+) -> None:
+    publish(control, name, 1, alias="live")
+    arn = control.arn("stateMachine", name)
+    with pytest.raises(NothingToRollBack, match="there is no earlier one"):
+        roll_back(control, arn, "live")
+    with pytest.raises(NothingToRollBack, match="already"):
+        roll_back(control, arn, "live", to=1)
+    with pytest.raises(NotFound):
+        roll_back(control, arn, "live", to=7)
+    with pytest.raises(NotFound):
+        roll_back(control, arn, "none")
+    assert control.alias(f"{arn}:live") == {f"{arn}:1": 100}
+
+
+def test_versions_are_listed_newest_first_with_their_aliases(control: ControlPlane, name: str) -> None:
+    arn = three(control, name)
+    control.create_alias("half", {f"{arn}:1": 50, f"{arn}:3": 50})
+    found = list_versions(control, arn)
+    assert [(each.number, each.arn, dict(each.aliases)) for each in found] == [
+        (3, f"{arn}:3", {"live": 100, "half": 50}),
+        (2, f"{arn}:2", {}),
+        (1, f"{arn}:1", {"half": 50}),
+    ]
+
+
+def test_a_version_that_an_alias_leads_to_is_not_deleted(control: ControlPlane, name: str) -> None:
+    arn = three(control, name)
+    with pytest.raises(AlreadyExists, match="live"):
+        delete_versions(control, arn, [1, 3])
+    assert versions(control, name) == ["3", "2"]
+    delete_versions(control, arn, [1])
