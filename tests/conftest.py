@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+import sysconfig
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -104,6 +107,22 @@ def npm(pytestconfig: pytest.Config) -> Callable[..., Path]:
         return folder
 
     return installed
+
+
+@pytest.fixture
+def cfn_lint(tmp_path: Path) -> Callable[..., list[str]]:
+    """What cfn-lint says about a CloudFormation template, a line each; ``ignore=`` leaves rules out."""
+
+    def lines(template: Mapping[str, Any], *, ignore: Iterable[str] = ()) -> list[str]:
+        path = tmp_path / "template.json"
+        path.write_text(json.dumps(template))
+        ignored = ["--ignore-checks", *ignore] if ignore else []
+        command = [str(Path(sysconfig.get_path("scripts"), "cfn-lint")), "-t", str(path), "--include-checks", "I"]
+        done = subprocess.run([*command, "-f", "parseable", *ignored], capture_output=True, text=True, timeout=100)
+        assert not done.stderr, done.stderr
+        return done.stdout.splitlines()
+
+    return lines
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sfini_celery.iam import Place, state_machine_policy
 from sfini_celery.render import dot, mermaid, printable
 from sfini_celery.render.graph import read_graph
 
@@ -102,6 +103,17 @@ def test_any_definition_is_drawn_with_every_state_in_it_once(
             declared = [line for line in drawn if not re.search(r"^ *\w+ -", line)]
             # Graphviz has edges between nodes only: a box stands for its state together with a point inside it.
             assert len(declared) == (2 if node.machines and draw is dot else 1), declared
+
+    check()
+
+
+def test_a_policy_can_be_computed_for_any_definition(definitions: Definitions) -> None:
+    @given(definitions)
+    def check(definition: dict[str, Any]) -> None:
+        document = state_machine_policy({"machine": definition}, Place("aws", "eu-west-1", "123456789012")).to_dict()
+        for statement in (document or {"Statement": []})["Statement"]:
+            assert statement["Action"]
+            assert all(resource == "*" or resource.startswith("arn:aws:") for resource in statement["Resource"])
 
     check()
 
