@@ -227,6 +227,11 @@ class Machines:
                 found[member] = json.loads(found[member])
         return found
 
+    def take(self, task: str, *, prefix: str) -> str:
+        """Take an activity task, as another worker would; its token."""
+        activity = self.client.create_activity(name=f"{prefix}project.tasks.{task}")["activityArn"]
+        return self.client.get_activity_task(activityArn=activity, workerName="another")["taskToken"]
+
     def events(self, execution: str) -> list[str]:
         """The types of its events."""
         pages = self.client.get_paginator("get_execution_history").paginate(executionArn=execution)

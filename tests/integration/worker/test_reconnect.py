@@ -6,17 +6,19 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+POOLS = ("prefork", "threads")
 
 
 class Redis:
     """A Redis of this test's own, that may be killed."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self.port = taken.getsockname()[1]
         self.kind, self.folder = "redis", folder
@@ -36,39 +38,71 @@ class Redis:
             self.process.wait(5)
 
 
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[Redis]:
+@pytest.fixture(scope="module")
+def survived(crew: Any, machines: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Survived]]:
+    """Workers of both kinds of pool lose the same broker while they have work of every kind."""
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed, so none can be killed")
-    redis = Redis(tmp_path)
+    folder = tmp_path_factory.mktemp("redis")
+    redis = Redis(folder)
     redis.start()
-    yield redis
-    redis.kill()
+    workers = {pool: crew(pool, redis, concurrency=2) for pool in POOLS}
+    found = {}
+    try:
+        for pool, worker in workers.items():
+            found[pool] = Survived(worker.ready(), [folder / f"{pool}-{n}" for n in range(3)])
+        for case in found.values():
+            case.start(machines)
+        redis.kill()
+        for case in found.values():
+            case.worker.wait_for("Connection to broker lost")
+            case.worker.wait_for("Trying again in")
+        redis.start()
+        yield found
+    finally:
+        redis.kill()
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_tasks_survive_the_loss_of_the_broker_and_run_once(
-    pool: str, own_redis: Redis, start_worker: Any, machines: Any, tmp_path: Path
-) -> None:
-    worker = start_worker(pool=pool, broker=own_redis, concurrency=2).ready()
-    prefix = worker.prefix
-    counts = [tmp_path / f"count-{n}" for n in range(3)]
-    parked = machines.start("counted_retry", {"path": str(counts[0]), "countdown": 2}, prefix=prefix)
-    worker.wait_for("retry: Retry in 2s")
-    running = [machines.start("counted", {"path": str(path), "seconds": 4}, prefix=prefix) for path in counts[1:]]
-    for execution in running:
-        machines.wait_for_event(execution, "ActivityStarted")
-    limited = [machines.start("slowly", {"n": n}, prefix=prefix, HeartbeatSeconds=3) for n in range(3)]
+@dataclass
+class Survived:
+    """A worker, and what it had to do when its broker went away.
 
-    own_redis.kill()
-    worker.wait_for("Connection to broker lost")
-    worker.wait_for("Trying again in")
-    own_redis.start()
+    Attributes:
+        worker: it
+        counts: files that tasks leave a mark in each time they run
+        parked: an execution whose task waits for its retry
+        running: executions whose tasks run
+        limited: executions whose tasks wait for their rate limit
+    """
 
-    assert machines.end(parked)["output"] == "retried"
-    assert [machines.end(execution)["output"] for execution in running] == ["rested", "rested"]
-    assert sorted(machines.end(execution)["output"] for execution in limited) == [0, 1, 2]
-    assert [path.read_text() for path in counts] == ["xx", "x", "x"]
-    assert machines.end(machines.start("add", {"x": 1, "y": 2}, prefix=prefix))["output"] == 3
+    worker: Any
+    counts: list[Path]
+    parked: str = ""
+    running: list[str] = field(default_factory=list)
+    limited: list[str] = field(default_factory=list)
+
+    def start(self, machines: Any) -> None:
+        prefix, (first, *others) = self.worker.prefix, self.counts
+        self.parked = machines.start("counted_retry", {"path": str(first), "countdown": 2}, prefix=prefix)
+        self.worker.wait_for("retry: Retry in 2s")
+        self.running = [machines.start("counted", {"path": str(path), "seconds": 4}, prefix=prefix) for path in others]
+        for execution in self.running:
+            machines.wait_for_event(execution, "ActivityStarted")
+        self.limited = [machines.start("slowly", {"n": n}, prefix=prefix, HeartbeatSeconds=3) for n in range(3)]
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_tasks_survive_the_loss_of_the_broker_and_run_once(pool: str, survived: Any, machines: Any) -> None:
+    case = survived[pool]
+    assert machines.end(case.parked)["output"] == "retried"
+    assert [machines.end(execution)["output"] for execution in case.running] == ["rested", "rested"]
+    assert sorted(machines.end(execution)["output"] for execution in case.limited) == [0, 1, 2]
+    assert [path.read_text() for path in case.counts] == ["xx", "x", "x"]
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_worker_goes_on_taking_tasks_when_the_broker_is_back(pool: str, survived: Any, machines: Any) -> None:
+    worker = survived[pool].worker
+    assert machines.end(machines.start("add", {"x": 1, "y": 2}, prefix=worker.prefix))["output"] == 3
     for complaint in ("call_failed", "start_failed", "move_refused", "report_refused"):
         assert f"sfini_{complaint}" not in worker.log

@@ -9,21 +9,23 @@ import pytest
 
 from sfini_celery.local import LocalServer
 
+MISTAKES = {
+    "eager": ({"task_always_eager": True}, "task_always_eager runs retries and callbacks inside the task"),
+    "unknown": ({"sfn_pols": 3}, "there is no setting 'sfn_pols'; did you mean 'sfn_polls'?"),
+    "range": ({"sfn_polls": 0}, "sfn_polls must be at least 1"),
+}
 
-@pytest.mark.parametrize(
-    ("conf", "sentence"),
-    [
-        ({"task_always_eager": True}, "task_always_eager runs retries and callbacks inside the task"),
-        ({"sfn_pols": 3}, "there is no setting 'sfn_pols'; did you mean 'sfn_polls'?"),
-        ({"sfn_polls": 0}, "sfn_polls must be at least 1"),
-    ],
-)
-def test_settings_that_cannot_be_meant_stop_the_worker_with_one_sentence(
-    conf: dict, sentence: str, start_worker: Any
-) -> None:
-    worker = start_worker(pool="solo", broker="none", conf=conf)
+
+@pytest.fixture(scope="module")
+def mistaken(crew: Any) -> dict[str, Any]:
+    return {name: crew("solo", "none", conf=conf) for name, (conf, _) in MISTAKES.items()}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_settings_that_cannot_be_meant_stop_the_worker_with_one_sentence(name: str, mistaken: Any) -> None:
+    worker = mistaken[name]
     assert worker.wait() != 0
-    assert sentence in worker.log.strip().splitlines()[-1]
+    assert MISTAKES[name][1] in worker.log.strip().splitlines()[-1]
 
 
 def test_spawned_children_run_activities_and_know_nothing_of_aws(start_worker: Any, machines: Any) -> None:
