@@ -26,6 +26,8 @@ BLOCKS = BLOCK.findall(README)
 NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d(-\d\d)?_[0-9a-f]{8}")
 PATIENCE = 60.0
 
+pytestmark = pytest.mark.timeout(300)  # real processes, on machines that may have other things to do
+
 
 def blocks(language: str) -> list[str]:
     return [text for found, text in BLOCKS if found == language]

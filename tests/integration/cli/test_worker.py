@@ -22,6 +22,8 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PATIENCE = 60.0
 
+pytestmark = pytest.mark.timeout(300)  # real processes, on machines that may have other things to do
+
 
 def eventually(what: Callable[[], object], *, why: str) -> None:
     end = time.monotonic() + PATIENCE

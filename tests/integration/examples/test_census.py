@@ -20,6 +20,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 COMMAND = [sys.executable, str(REPOSITORY / "examples" / "census")]
 PATIENCE = 100.0
 
+pytestmark = pytest.mark.timeout(300)  # real processes, on machines that may have other things to do
+
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
