@@ -24,15 +24,22 @@ class Client:
     """The least client that works."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session, self._url = session, url
+        self.session, self.url = session, url
 
     async def __call__(self, operation: str, **request: Any) -> dict[str, Any]:
         headers = {"X-Amz-Target": f"AWSStepFunctions.{operation}", "Content-Type": "application/x-amz-json-1.0"}
-        async with self._session.post(self._url, data=json.dumps(request), headers=headers) as response:
+        async with self.session.post(self.url, data=json.dumps(request), headers=headers) as response:
             answer: dict[str, Any] = await response.json(content_type=None)
             if response.status != 200:
                 raise RuntimeError(answer)
             return answer
+
+
+async def health(call: Client) -> dict[str, int]:
+    """What the server says of itself."""
+    async with call.session.get(call.url) as response:
+        found: dict[str, int] = await response.json()
+        return found
 
 
 async def register(call: Client, name: str, state: dict[str, Any]) -> str:
@@ -83,6 +90,26 @@ async def fan_out(call: Client, activity: str, items: int = 1000, workers: int =
     print(f"a Map of {items} tasks, {workers} workers: {seconds:.2f} s, {items / seconds:.0f} tasks/s")
 
 
+async def children(call: Client, activity: str, process: int, items: int = 10_000, workers: int = 20) -> None:
+    """A distributed Map of activity tasks: all its children wait at once, then workers take them."""
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    task = {"Type": "Task", "Resource": activity, "HeartbeatSeconds": 60, "End": True}
+    processor = {"ProcessorConfig": config, "StartAt": "T", "States": {"T": task}}
+    machine = await register(call, "children", {"Type": "Map", "ItemProcessor": processor})
+    before, used, begin = resident(process), processor_time(process), time.perf_counter()
+    started = await call("StartExecution", stateMachineArn=machine, input=json.dumps(list(range(items))))
+    while (await health(call))["waitingTasks"] < items:
+        await asyncio.sleep(0.1)
+    waiting, grown = time.perf_counter() - begin, resident(process) - before
+    print(f"{items} children of a Map wait after {waiting:.1f} s and hold {grown / 1024:.0f} MB in all")
+    share, extra = divmod(items, workers)
+    await asyncio.gather(*(work(call, activity, share + (index < extra)) for index in range(workers)))
+    await finished(call, started["executionArn"])
+    seconds, spent = time.perf_counter() - begin, processor_time(process) - used
+    print(f"they were done after {seconds:.1f} s, {spent:.1f} s of the server's processor time", end="; ")
+    print(f"their histories are in {(resident(process) - before) / 1024:.0f} MB")
+
+
 async def waiting(call: Client, activity: str, process: int, count: int = 1000) -> None:
     """Executions that wait for a worker who does not come."""
     machine = await register(call, "many", {"Type": "Task", "Resource": activity, "HeartbeatSeconds": 60})
@@ -125,13 +152,14 @@ async def main() -> None:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as session:
             call = Client(session, url)
-            activities = [(await call("CreateActivity", name=f"a{number}"))["activityArn"] for number in range(4)]
+            activities = [(await call("CreateActivity", name=f"a{number}"))["activityArn"] for number in range(5)]
             await round_trips(call, activities[0])
             before = processor_time(server.pid)
             await fan_out(call, activities[1])
             print(f"the server spent {processor_time(server.pid) - before:.2f} s of processor time on that")
             await waiting(call, activities[2], server.pid)
             await idle_polls(call, activities[3], server.pid)
+            await children(call, activities[4], server.pid)
     finally:
         server.terminate()
         print(f"stopped with exit code {server.wait(10)}")
