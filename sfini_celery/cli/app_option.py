@@ -157,6 +157,10 @@ class Invocation:
             if value := options.pop(option, None):
                 self._aws[option] = value
 
+    def use_account(self, account: str) -> None:
+        """Take this account's number for the app's, so that AWS is not asked for it."""
+        self._aws["account"] = account
+
     @property
     def sfn(self) -> StepFunctions:
         """The app's Step Functions, its tasks imported, its settings checked.

@@ -96,9 +96,9 @@ def _definition_in(asked: Invocation, target: str) -> Mapping[str, Any] | str:
             return made
     if hasattr(found, "apply_async") and isinstance(found, Mapping):
         from sfini_celery.app import find
-        from sfini_celery.workflow import Workflow
+        from sfini_celery.compiler import compile_canvas
 
         app = asked.app if asked.names_app else found.app  # type: ignore[attr-defined]
-        return Workflow(find(app), "canvas", found).definition()
+        return compile_canvas(found, find(app), name=path).definition()
     kind = type(found).__name__
     raise click.UsageError(f"{target} is a {kind}; name a workflow, a state machine, a canvas or a definition")
