@@ -1,35 +1,40 @@
 """The composition root: ``StepFunctions`` joins a Celery app to AWS, ``SfiniCelery`` is a Celery app with one built in.
 
     Celery task --activity()--> ActivityRegistry --worker's step--> polls, calls, reports
-    state machine --workflow()--> Workflow --register(), start()--> Execution
+    canvas, state machine --workflow()--> Workflow --register(), delay(), start()--> ExecutionResult, Execution
+    canvas --delay()--> ExecutionResult
 
 Nothing here talks to AWS when it is imported or decorated: the control plane opens its session at the first call.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import stat
-import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import celery
 from celery.app.task import Context
-from celery.local import PromiseProxy, Proxy
 
-from sfini_celery.activity import Activity, ActivityRegistry, InputConvention, Parameters, activity_name
+from sfini_celery.activity import (
+    Activity,
+    ActivityRegistry,
+    InputConvention,
+    Parameters,
+    activity_name,
+    queue_of,
+)
+from sfini_celery.adhoc import apply_async
+from sfini_celery.brokerless import use_folder_without_broker
 from sfini_celery.config import SETTINGS, Settings
+from sfini_celery.decorating import task_maker, task_name
 from sfini_celery.errors import ConfigurationError, DuplicateName
-from sfini_celery.workflow import Workflow
+from sfini_celery.workflow import InputForm, Workflow
 
 if TYPE_CHECKING:
-    from sfini_celery.asl import StateMachine
     from sfini_celery.aws import ControlPlane
+    from sfini_celery.execution import ExecutionResult
 
 __all__ = ["ActivityResource", "SfiniCelery", "StepFunctions"]
 
@@ -169,8 +174,8 @@ class StepFunctions:
         """
 
         def decorate(function_or_task: Any) -> Any:
-            make = self._maker(function_or_task, task_options)
-            name = self._task_name(function_or_task, task_options)
+            make = task_maker(self.celery, function_or_task, task_options)
+            name = task_name(self.celery, function_or_task, task_options)
             declared = Activity(
                 name=activity or name,
                 task=name,
@@ -221,41 +226,12 @@ class StepFunctions:
         Example:
             >>> asl.Task("add", app.sfn.resource(add))
         """
-        name = task if type(task) is str else self._task_name(task, {})  # isinstance would evaluate a lazy task
+        name = task if type(task) is str else task_name(self.celery, task, {})  # isinstance would evaluate a lazy task
         return ActivityResource(self, self._declared.of_task(name).task)
 
     def parameters(self, task_name: str) -> Parameters:
         """What a task can be called with by name."""
         return Parameters.of(self.celery.tasks[task_name].run)
-
-    def _task_name(self, target: Any, options: Mapping[str, Any]) -> str:
-        pending = _pending(target)
-        if pending is not None:  # a lazy task: evaluating it would read the app's configuration too early
-            function, promised = pending
-            return str(promised.get("name") or self.celery.gen_task_name(function.__name__, function.__module__))
-        if isinstance(target, Proxy):
-            target = target._get_current_object()
-        if isinstance(target, type) and issubclass(target, celery.Task):
-            return str(getattr(target, "name", None) or self.celery.gen_task_name(target.__name__, target.__module__))
-        if isinstance(target, celery.Task):
-            return str(target.name or self.celery.gen_task_name(type(target).__name__, type(target).__module__))
-        return str(options.get("name") or self.celery.gen_task_name(target.__name__, target.__module__))
-
-    def _maker(self, target: Any, options: dict[str, Any]) -> Callable[[], Any]:
-        """What turns the target into a Celery task; nothing is registered until it is called."""
-        if _pending(target) is not None or isinstance(target, Proxy | celery.Task):
-            if options:
-                raise ConfigurationError(
-                    f"{', '.join(sorted(options))}: the task exists already; give Celery's options where it is made"
-                )
-            if type(target) in (PromiseProxy, Proxy) or target.name in self.celery.tasks:
-                return lambda: target
-            return lambda: self.celery.register_task(target)
-        if isinstance(target, type) and issubclass(target, celery.Task):
-            return lambda: self.celery.register_task(target, **options)
-        if not callable(target):
-            raise ConfigurationError(f"an activity is made of a function or a Celery task, not {target!r}")
-        return lambda: self.celery.task(**options)(target)
 
     def _default_heartbeat(self, timeout: int | None) -> int:
         return _below(timeout, int(SETTINGS["sfn_heartbeat"].default))
@@ -266,26 +242,36 @@ class StepFunctions:
             return str(self.settings.prefix)
         return str(Settings(getattr(self.celery, "_preconf", None) or {}).prefix)
 
-    # -- workflows
+    # -- workflows and canvases
 
     def workflow(
-        self, name: str, machine: StateMachine, *, comment: str | None = None, timeout: int | None = None
+        self,
+        name: str,
+        canvas: Any,
+        *,
+        input: InputForm = "args",
+        comment: str | None = None,
+        timeout: int | None = None,
     ) -> Workflow:
-        """Name a state machine as a workflow of this app.
+        """Name a canvas, or a state machine, as a workflow of this app.
 
         Parameters:
             name: its name in AWS, without the prefix
-            machine: its states, from :mod:`sfini_celery.asl`
-            comment: the machine's description; its own without it
-            timeout: seconds an execution may take; the machine's own without it
+            canvas: a signature, chain, group, chord ...; or a machine of :mod:`sfini_celery.asl`
+            input: what the input of an execution is. ``"args"``: an object with ``args`` and ``kwargs``, the canvas's
+                partial arguments; ``"result"``: the first step's previous result. A machine's is its own affair
+            comment: the description in AWS; a machine's own without it
+            timeout: seconds an execution may take; a machine's own without it
 
         Raises:
             InvalidName, DuplicateName: AWS would refuse the name, or another workflow has it
+            ConfigurationError: it is neither a canvas nor a machine
 
         Example:
-            >>> orders = app.workflow("orders", machine, timeout=3600)
+            >>> orders = app.workflow("orders", add.s(2) | group(add.s(3), add.s(4)) | total.s(), timeout=3600)
             >>> orders.register()
-            >>> orders.start({"order": 7}).wait()
+            >>> orders.delay(40).get(timeout=60)
+            91
         """
         if name in self.workflows:
             raise DuplicateName(
@@ -295,9 +281,74 @@ class StepFunctions:
                 second="this one",
                 remedy="give one of them another name",
             )
-        workflow = Workflow(self, name, machine, comment=comment, timeout=timeout)
+        workflow = Workflow(self, name, canvas, input=input, comment=comment, timeout=timeout)
         self.workflows[name] = workflow
         return workflow
+
+    def delay(self, canvas: Any, /, *args: Any, **kwargs: Any) -> ExecutionResult:
+        """Run a canvas that has no name; see :meth:`apply_async`."""
+        return self.apply_async(canvas, args, kwargs)
+
+    def apply_async(
+        self,
+        canvas: Any,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        task_id: str | None = None,
+        **options: Any,
+    ) -> ExecutionResult:
+        """Run a canvas that has no name, as an execution of the state machine that all canvases of its shape share.
+
+        The machine, and the activities it uses, are created when they are missing.
+
+        Parameters:
+            canvas: a signature, chain, group, chord ...
+            args, kwargs: Celery's partial arguments
+            task_id: name of the execution, for idempotency: the same name and canvas return the same running execution
+            options: Celery's, set on the canvas: ``countdown``, ``queue``, ``link`` ...
+
+        Raises:
+            CompileError: something in it cannot be expressed
+            ConfigurationError: there is no role for the machine
+
+        Example:
+            >>> app.sfn.delay(add.s(2) | add.s(3), 4).get(timeout=60)
+            9
+        """
+        return apply_async(self, canvas, args, kwargs, task_id=task_id, **options)
+
+    def result(self, id: str) -> ExecutionResult:
+        """The result of an execution, found again by its ``id``; like Celery's ``app.AsyncResult(id)``, asks nobody.
+
+        Parameters:
+            id: the execution's ARN
+        """
+        from sfini_celery.execution import Execution, ExecutionResult
+
+        return ExecutionResult(Execution.from_arn(id, control=self.control, look=False))
+
+    # -- what the compiler asks
+
+    @property
+    def retries(self) -> str:
+        """The setting ``sfn_retries``."""
+        return str(self.settings.retries)
+
+    def arn_of(self, kind: str, name: str) -> str:
+        """The ARN of what has this name in AWS; asks AWS for the account once."""
+        return self.control.arn(kind, name)
+
+    def queue_of(self, task: str) -> str:
+        """The queue that a task goes to when it is called without saying where."""
+        return queue_of(self.celery, task)
+
+    def workflow_of(self, task: str) -> tuple[str, InputForm]:
+        """The name in AWS and the form of input of the workflow behind a Celery task; raises KeyError."""
+        workflow = next((each for each in self.workflows.values() if each.task_name == task), None)
+        if workflow is None:
+            raise KeyError(task)
+        return workflow.full_name, workflow.input
 
     def __repr__(self) -> str:
         return f"<StepFunctions of {self.celery.main!r}: {len(self._declared)} activities>"
@@ -312,14 +363,6 @@ def _queue_names(queues: Any) -> tuple[str, ...]:
     if isinstance(queues, str):
         raise ConfigurationError(f"queues must be a list of names, not the text {queues!r}")
     return tuple(str(getattr(queue, "name", queue)) for queue in queues)
-
-
-def _pending(target: Any) -> tuple[Callable[..., Any], Mapping[str, Any]] | None:
-    """The function and options of a lazily made Celery task that nobody has used yet."""
-    if type(target) is not PromiseProxy or target.__evaluated__():
-        return None
-    arguments = object.__getattribute__(target, "_Proxy__args")
-    return arguments[0], object.__getattribute__(target, "_Proxy__kwargs")
 
 
 class SfiniCelery(celery.Celery):
@@ -344,52 +387,15 @@ class SfiniCelery(celery.Celery):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         StepFunctions(self)  # sets self.sfn
-        self.on_after_configure.connect(_without_broker, sender=self, weak=False)
+        self.on_after_configure.connect(use_folder_without_broker, sender=self, weak=False)
 
     def activity(self, task: Any = None, **options: Any) -> Any:
         """Make a function or a Celery task an activity; see :meth:`StepFunctions.activity`."""
         return self.sfn.activity(task, **options)
 
-    def workflow(self, name: str, machine: StateMachine, **options: Any) -> Workflow:
-        """Name a state machine as a workflow of this app; see :meth:`StepFunctions.workflow`."""
-        return self.sfn.workflow(name, machine, **options)
-
-
-def _without_broker(sender: celery.Celery, **_: Any) -> None:
-    conf = sender.conf
-    if conf.broker_read_url or conf.broker_write_url:  # these fall back to broker_url and to the environment
-        return
-    folder = private_folder(sender.main or "app")
-    conf.broker_url = "filesystem://"
-    conf.broker_transport_options = {
-        "data_folder_in": str(folder / "messages"),
-        "data_folder_out": str(folder / "messages"),
-        "control_folder": str(folder / "control"),
-        **(conf.broker_transport_options or {}),
-    }
-
-
-def private_folder(name: str) -> Path:
-    """The folder that stands in for a broker: this user's alone, the same for every process of the app.
-
-    Raises:
-        ConfigurationError: somebody else owns it, or may write there
-    """
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    root = Path(base) / f"sfini-celery-{os.getuid()}"
-    folder = root / re.sub(r"[^\w.-]", "_", name)
-    try:
-        for path in (root, folder, folder / "messages", folder / "control"):
-            path.mkdir(mode=0o700, exist_ok=True)
-            status = path.lstat()
-            if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077 or not stat.S_ISDIR(status.st_mode):
-                raise ConfigurationError(
-                    f"{path} must be a folder that only this user may use, since task messages go through it; "
-                    "remove it, or configure a broker"
-                )
-    except OSError as exc:
-        raise ConfigurationError(f"no broker is configured and {folder} cannot be made instead: {exc}") from exc
-    return folder
+    def workflow(self, name: str, canvas: Any, **options: Any) -> Workflow:
+        """Name a canvas, or a state machine, as a workflow of this app; see :meth:`StepFunctions.workflow`."""
+        return self.sfn.workflow(name, canvas, **options)
 
 
 def find(app: object) -> StepFunctions:

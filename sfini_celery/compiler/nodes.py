@@ -136,6 +136,10 @@ class Step(Node):
 class Nested(Step):
     """An execution of another workflow as a step: ``task`` is the workflow's Celery task."""
 
+    @property
+    def fixed(self) -> tuple[Any, ...]:
+        return (*super().fixed, len(self.args), tuple(self.kwargs))  # each is named in the state
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sequence(Node):

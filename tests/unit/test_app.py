@@ -11,7 +11,8 @@ import celery
 import pytest
 
 from sfini_celery import asl
-from sfini_celery.app import SfiniCelery, StepFunctions, find, private_folder
+from sfini_celery.app import SfiniCelery, StepFunctions, find
+from sfini_celery.brokerless import private_folder
 from sfini_celery.errors import ActivityNotFound, ConfigurationError, DuplicateName, InvalidName, UnknownSetting
 
 

@@ -84,7 +84,14 @@ def _timeout_from_limit(node: Step, activity: Activity, task: Any, *, retried_he
 
 
 def finished(
-    emitter: Emitter, node: Step, frame: Frame, previous: Previous, state: Any, *, main: bool = True
+    emitter: Emitter,
+    node: Step,
+    frame: Frame,
+    previous: Previous,
+    state: Any,
+    *,
+    whole: Fragment | None = None,
+    main: bool = True,
 ) -> Fragment:
     """A call's state with what comes around it: countdown or ETA before, callbacks after.
 
@@ -92,11 +99,12 @@ def finished(
         node: the call
         frame, previous: where it stands
         state: what runs it
+        whole: the state with what else it takes, where it takes more
         main: whether the raw result of the state is the call's
     """
     if previous is Previous.START:
         emitter.first.add(state)
-    fragment = of_state(state)
+    fragment = of_state(state) if whole is None else whole
     for index, link in enumerate(node.links):
         fragment = joined(fragment, _emit_link(emitter, link, frame.branch(link_place(node, index))))
     if node.delay is not None:
