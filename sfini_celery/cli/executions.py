@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime, timezone
-from heapq import merge
-from itertools import islice
+from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sfini_celery.cli.app_option import Invocation, aws_options, json_option, machine_arn
+from sfini_celery.cli.execution_option import execution_named, executions_of, time, workflow_option
 from sfini_celery.cli.output import echo_json, moment, use_colours
+from sfini_celery.cli.redrive import redrive
 
 if TYPE_CHECKING:
     from sfini_celery.execution import Execution
@@ -29,6 +30,8 @@ STYLES = {"RUNNING": "cyan", "SUCCEEDED": "green", "FAILED": "red", "TIMED_OUT":
 @click.option("-i", "--input", "given", metavar="JSON|@FILE|-", help="The input: JSON, a file of it, or - for stdin.")
 @click.option("--input-file", type=click.Path(path_type=Path), metavar="FILE", help="A file that holds the input.")
 @click.option("--name", help="Name of the execution; the same name and input start it only once.")
+@click.option("--alias", metavar="NAME", help="Start the version that this alias leads to.")
+@click.option("--version", type=click.IntRange(min=1), metavar="N", help="Start this published version.")
 @click.option("--wait", is_flag=True, help="Wait for its end, and print its output.")
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long to wait; without end if not given."
@@ -41,6 +44,8 @@ def start(
     given: str | None,
     input_file: Path | None,
     name: str | None,
+    alias: str | None,
+    version: int | None,
     wait: bool,
     timeout: float | None,
     as_json: bool,
@@ -53,12 +58,15 @@ def start(
     Example:
       sfini-celery -A proj start orders --input '{"order": 7}' --wait --timeout 60
       sfini-celery -A proj start orders --input @order.json
+      sfini-celery -A proj start orders --alias live
       echo '{"order": 7}' | sfini-celery -A proj start orders --input -
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout is how long to --wait: give both")
+    if alias is not None and version is not None:
+        raise click.UsageError("give either --alias or --version")
     value = read_input(given, input_file)
-    execution = _start(asked, workflow, value, name)
+    execution = _start(asked, workflow, value, name, alias or version)
     if not wait:
         if as_json:
             echo_json({"name": execution.name, "arn": execution.arn})
@@ -107,18 +115,20 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _start(asked: Invocation, workflow: str, value: Any, name: str | None) -> Execution:
+def _start(asked: Invocation, workflow: str, value: Any, name: str | None, which: str | int | None) -> Execution:
     from sfini_celery.aws import execution_name, name_in
     from sfini_celery.execution import Execution
 
     machine = machine_arn(asked, workflow)
+    if which is not None:
+        machine = f"{machine}:{which}"
     return Execution(name or execution_name(name_in(machine)), machine, value, control=asked.control).start()
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def executions(ctx: click.Context, /) -> None:
-    """List executions, show one, its history, or stop it.
+    """List executions, show one, its history, watch it, stop it or redrive it.
 
     \b
     Example:
@@ -129,20 +139,49 @@ def executions(ctx: click.Context, /) -> None:
         click.echo(ctx.get_help())
 
 
+executions.add_command(redrive)
+
+
 @executions.command("list")
 @click.argument("workflow", required=False)
 @click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), help="Only those with this status.")
+@click.option("--since", type=time, metavar="TIME", help="Only those started since: 30m, 2h, 7d, 2024-05-13T19:07.")
+@click.option("--before", type=time, metavar="TIME", help="Only those started before; for the next page.")
+@click.option("--alias", metavar="NAME", help="Only those that this alias of the workflow has started.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@click.option("--all", "every", is_flag=True, help="However many there are.")
 @json_option
 @aws_options
-def list_(asked: Invocation, workflow: str | None, status: str | None, limit: int, as_json: bool) -> None:
+def list_(
+    asked: Invocation,
+    workflow: str | None,
+    status: str | None,
+    since: datetime | None,
+    before: datetime | None,
+    alias: str | None,
+    limit: int,
+    every: bool,
+    as_json: bool,
+) -> None:
     """List executions, newest first: of WORKFLOW, or of every workflow of the app.
 
     \b
     Example:
       sfini-celery -A proj executions list orders --status RUNNING --limit 5
+      sfini-celery -A proj executions list --status FAILED --since 2h --all
     """
-    found = list(islice(_listed(asked, workflow, status, limit), limit))
+    size = None if every or since or before else limit + 1
+    items = executions_of(asked, workflow, status=status, alias=alias, limit=size)
+    if before is not None:
+        items = dropwhile(lambda item: item["startDate"] >= before, items)
+    if since is not None:
+        items = takewhile(lambda item: item["startDate"] >= since, items)
+    found = list(items if every else islice(items, limit))
+    for item in items:
+        if item["startDate"] != found[-1]["startDate"]:
+            click.echo(f"there are more: --before {found[-1]['startDate'].isoformat()}, or --all", err=True)
+            break
+        found.append(item)  # --before would hide what started in the same millisecond
     if as_json:
         echo_json(found)
         return
@@ -170,22 +209,9 @@ def list_(asked: Invocation, workflow: str | None, status: str | None, limit: in
     click.echo(table(columns, rows, colours=use_colours(asked)) if rows else "no executions")
 
 
-def _listed(asked: Invocation, workflow: str | None, status: str | None, limit: int) -> Any:
-    """Items of ListExecutions, newest first, of one or every workflow."""
-    if workflow is None:
-        machines = [each.arn for each in asked.sfn.workflows.values()]
-    else:
-        machines = [machine_arn(asked, workflow)]
-    pages = [asked.control.list_executions(arn, status=status, limit=limit) for arn in machines]
-    return merge(*pages, key=lambda item: item["startDate"], reverse=True)
-
-
-which = click.option("--workflow", help="The workflow it belongs to, where its name alone does not say so.")
-
-
 @executions.command()
 @click.argument("execution")
-@which
+@workflow_option
 @json_option
 @aws_options
 def show(asked: Invocation, execution: str, workflow: str | None, as_json: bool) -> None:
@@ -195,7 +221,7 @@ def show(asked: Invocation, execution: str, workflow: str | None, as_json: bool)
     Example:
       sfini-celery -A proj executions show orders_2024-05-13T19-07_0354d790
     """
-    found = _execution(asked, execution, workflow)
+    found = execution_named(asked, execution, workflow)
     told = described(found)
     if as_json:
         echo_json(told)
@@ -233,7 +259,7 @@ def _python_cause(text: str) -> tuple[str, str] | None:
 
 @executions.command()
 @click.argument("execution")
-@which
+@workflow_option
 @click.option("--events", is_flag=True, help="Every event, and not the states made of them.")
 @json_option
 @aws_options
@@ -244,7 +270,7 @@ def history(asked: Invocation, execution: str, workflow: str | None, events: boo
     Example:
       sfini-celery -A proj executions history orders_2024-05-13T19-07_0354d790 --events
     """
-    found = _execution(asked, execution, workflow)
+    found = execution_named(asked, execution, workflow)
     raw = asked.control.history(str(found.arn))
     if as_json:
         for event in raw:
@@ -263,7 +289,7 @@ def history(asked: Invocation, execution: str, workflow: str | None, events: boo
 
 @executions.command()
 @click.argument("execution")
-@which
+@workflow_option
 @click.option("--error", help="A name for the reason.")
 @click.option("--cause", help="The reason.")
 @json_option
@@ -277,7 +303,7 @@ def stop(
     Example:
       sfini-celery -A proj executions stop orders_2024-05-13T19-07_0354d790 --cause "wrong input"
     """
-    found = _execution(asked, execution, workflow)
+    found = execution_named(asked, execution, workflow)
     ended = found.status != "RUNNING"
     if not ended:
         found.stop(error, cause)
@@ -285,26 +311,6 @@ def stop(
         echo_json({"name": found.name, "arn": found.arn, "status": found.status})
     else:
         click.echo(f"{found.name} had ended: {found.status}" if ended else f"{found.name} stopped")
-
-
-def _execution(asked: Invocation, execution: str, workflow: str | None) -> Execution:
-    """The execution of this ARN or name; a name's workflow is told, or can be told from it."""
-    from sfini_celery.execution import Execution
-
-    arn = execution
-    if not execution.startswith("arn:"):
-        machine = machine_arn(asked, workflow or _workflow_of(asked, execution))
-        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{execution}"
-    return Execution.from_arn(arn, control=asked.control)
-
-
-def _workflow_of(asked: Invocation, execution: str) -> str:
-    known = [workflow.full_name for workflow in asked.sfn.workflows.values()]
-    fitting = [name for name in known if execution.startswith(f"{name}_")] or known
-    if len(fitting) == 1:
-        return fitting[0]
-    choice = f"it is one of {', '.join(fitting)}" if fitting else "this app has none; give the execution's ARN"
-    raise click.UsageError(f"which workflow does {execution!r} belong to? Say it with --workflow: {choice}")
 
 
 def described(execution: Execution) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -252,6 +253,26 @@ class Execution:
         """
         self.control.stop_execution(self._started(), error=error_code, cause=details)
         self._known, self._described = {}, False
+
+    def redrive(self, *, sleep: Callable[[float], None] = time.sleep) -> Execution:
+        """Let it go on where it failed: what had succeeded is not run again. Returns itself, which can be waited for.
+
+        Retries and time-outs of the states that run again start afresh. The definition is the one it started with.
+
+        Parameters:
+            sleep: waits some seconds, for tests
+        Raises:
+            ServiceError: AWS does not allow it: it runs, has succeeded, or ended more than 14 days ago
+        """
+        arn = self._started()
+        before = self.control.describe_execution(arn).get("redriveCount", 0)
+        self.control.redrive_execution(arn)
+        # AWS's descriptions lag behind: until they know of it, a wait would find the old end.
+        for pause in (0.0, 0.2, 0.5, 1.0, 2.0):
+            sleep(pause)
+            if self.refresh()._known.get("redriveCount", before) > before or not self.has_ended:
+                break
+        return self
 
     # what happened
 
