@@ -53,9 +53,19 @@ def around(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[s
     parallel = {"Type": st.just("Parallel"), "Branches": st.lists(below, min_size=1, max_size=3)}
     mapping = {"Type": st.just("Map"), "ItemsPath": st.just("$$.Execution.Input.items"), "ItemProcessor": below}
     most = {"MaxConcurrency": st.integers(0, 3)}
+    tolerant = {**errors, **most, "ToleratedFailureCount": st.integers(0, 2)}
+    # A child's input is its execution's, where the Maps in it look for their items.
+    children = {"ItemSelector": st.just({"items": [1, 2]})}
     return st.one_of(
-        st.fixed_dictionaries(parallel, optional=errors), st.fixed_dictionaries(mapping, optional={**errors, **most})
+        st.fixed_dictionaries(parallel, optional=errors),
+        st.fixed_dictionaries(mapping, optional={**errors, **most}),
+        st.fixed_dictionaries({**mapping, **children, "ItemProcessor": below.map(distributed)}, optional=tolerant),
     )
+
+
+def distributed(processor: dict[str, Any]) -> dict[str, Any]:
+    """An item processor whose Map is a distributed one."""
+    return {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, **processor}
 
 
 machines = st.lists(st.recursive(alone, around, max_leaves=6), min_size=1, max_size=3).map(machine)
