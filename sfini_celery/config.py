@@ -131,7 +131,7 @@ _TABLE = (
         float,
         50.0,
         "calls per second",
-        "New polls a worker opens at most, all activities together.",
+        "Polls a worker makes at most that bring no task, all activities together.",
         least=0.1,
     ),
     Setting(

@@ -63,7 +63,7 @@ class Loop:
         refused: gets the name of an activity that may not be polled, and the error; polling goes on at a slow pace
         on_late: gets a job that came after :meth:`stop_polling`, instead of its being reported as ``sfini.NotStarted``
         on_crash: gets the exception that ended the thread, on that thread
-        poll_rate: new polls per second at most, all activities together
+        poll_rate: polls per second at most that bring no task, all activities together
         report_deadline: seconds until an undeliverable report is given up
         start_jitter: seconds over which the first polls are spread, so that workers started together do not poll as one
         rng: where all randomness comes from

@@ -71,6 +71,10 @@ class Bucket:
         self._fill(now)
         return max(0.0, (1 - self._tokens) / self.rate(now))
 
+    def give_back(self) -> None:
+        """A call was worth making: it does not count. Those that are turned down do, whoever makes them."""
+        self._tokens = min(self._size, self._tokens + 1)
+
     def slow_down(self, now: float) -> None:
         """AWS throttled a call: half the rate, and nothing saved up. Calls of one burst count as one."""
         if now - self._cut_at >= 1:

@@ -6,6 +6,8 @@ other activities. What counts is what they are likely to bring. An activity whos
 *cold* activity waits; while any slot is free every cold activity has one, and more as long as there are fewer polls
 than free slots.
 
+Polls that bring nothing are paced; one that brought a task is replaced at once.
+
 A poll is never cancelled: the task that was on its way would be lost until its heartbeat times out.
 """
 
@@ -299,6 +301,9 @@ class Polls:
             line.empty()
             return
         line.hit(now, at_once=waited <= self.patience)
+        # The pace is for polls that find nothing or are turned down. A task costs a poll, and as many as AWS grants
+        # may come: paid for by the one before, they cannot add up to more than that.
+        self._bucket.give_back()
         self.patience = min(self.patience, max(LEAST_PATIENCE, 5 * waited))
         try:
             job = self._ledger.take(

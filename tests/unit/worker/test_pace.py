@@ -61,6 +61,15 @@ def test_a_throttled_bucket_halves_once_per_burst_and_is_whole_again_after_a_min
     assert bucket.rate(71.5) == 100.0
 
 
+def test_what_is_given_back_can_be_taken_again_and_is_not_saved_up() -> None:
+    bucket = Bucket(3.0, 0.0)
+    for _ in range(50):
+        assert bucket.take(0.0)
+        bucket.give_back()
+    bucket.give_back()
+    assert [bucket.take(0.0) for _ in range(4)] == [True, True, True, False]
+
+
 def test_a_bucket_that_is_throttled_for_ever_still_gives_a_little() -> None:
     bucket = Bucket(64.0, 0.0)
     for second in range(200):

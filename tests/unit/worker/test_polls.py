@@ -213,18 +213,6 @@ def test_slots_do_not_idle_while_a_single_activity_has_tasks(run, plane, parts) 
     run(test)
 
 
-def test_new_polls_keep_to_the_rate(run, plane, parts) -> None:
-    async def test() -> None:
-        world = parts([activity("a", polls=10)], slots=100, seconds=0.0, rate=5.0)
-        for _ in range(5000):
-            plane.offer("arn:a")
-        world.polls.kick()
-        await asyncio.sleep(100)
-        assert 490 <= len(plane.times("poll")) <= 506
-
-    run(test)
-
-
 def test_the_first_polls_of_workers_started_together_are_spread(run, plane, parts) -> None:
     async def test() -> None:
         world = parts([activity(f"a{number}") for number in range(20)], slots=1, start_jitter=2.0)
@@ -270,6 +258,65 @@ def test_a_stop_leaves_open_polls_alone_and_their_task_comes_late(run, plane, pa
         assert (len(world.late), len(world.taken), world.polls.open, plane.cancelled) == (1, 0, 0, 0)
         await asyncio.sleep(600)
         assert len(plane.times("poll")) == 2
+
+    run(test)
+
+
+# -- pace
+
+
+def test_the_pace_of_polls_is_no_limit_to_tasks(run, plane, parts) -> None:
+    async def test() -> None:
+        world = parts([activity("a"), activity("b")], rate=2.0, seconds=0.02)
+        for _ in range(200):
+            plane.offer("arn:a")
+        world.polls.kick()
+        begun = asyncio.get_running_loop().time()
+        while len(world.taken) < 200:
+            await asyncio.sleep(0.1)
+        # Four slots, 20 ms each, one poll for each task: a second. At two polls a second it would be a hundred.
+        assert asyncio.get_running_loop().time() - begun < 4
+
+    run(test)
+
+
+def test_polls_that_bring_nothing_are_paced(run, plane, parts) -> None:
+    async def test() -> None:
+        plane.faults["poll"] = lambda arn: asyncio.get_running_loop().call_soon(
+            lambda: [waiter.done() or waiter.set_result("released") for waiter in plane.waiters[arn]]
+        )
+        world = parts([activity("a")], rate=5.0)
+        world.polls.kick()
+        await asyncio.sleep(60)
+        assert 290 <= len(plane.times("poll")) <= 5 + 60 * 5
+
+    run(test)
+
+
+def test_workers_that_share_a_throttled_account_use_it_up_with_few_calls_turned_down(run, plane, parts) -> None:
+    async def test() -> None:
+        quota, tokens, then, refused = 100.0, 100.0, asyncio.get_running_loop().time(), []
+
+        def account(arn: str) -> None:
+            nonlocal tokens, then
+            now = asyncio.get_running_loop().time()
+            tokens, then = min(quota, tokens + (now - then) * quota), now
+            if tokens < 1:
+                refused.append(now)
+                raise service_error("GetActivityTask", "ThrottlingException", "Rate exceeded")
+            tokens -= 1
+
+        plane.faults["poll"] = account
+        worlds = [parts([activity("a", polls=8)], slots=8, seconds=0.01, rate=50.0) for _ in range(4)]
+        for _ in range(10_000):
+            plane.offer("arn:a")
+        for world in worlds:
+            world.polls.kick()
+        await asyncio.sleep(60)
+        shares = [len(world.taken) for world in worlds]
+        assert sum(shares) >= 0.9 * quota * 60
+        assert len(refused) <= 0.15 * sum(shares)
+        assert min(shares) >= max(shares) / 2
 
     run(test)
 
