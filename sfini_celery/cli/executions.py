@@ -1,4 +1,4 @@
-"""``start`` and ``executions list|show|history|stop``: runs of a workflow, started and looked at."""
+"""``start`` and ``executions list|show|history|stop|redrive|watch``: runs of a workflow, started and looked at."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sfini_celery.cli.app_option import Invocation, aws_options, json_option, ma
 from sfini_celery.cli.execution_option import execution_named, executions_of, time, workflow_option
 from sfini_celery.cli.output import echo_json, moment, use_colours
 from sfini_celery.cli.redrive import redrive
+from sfini_celery.cli.watch import watch
 
 if TYPE_CHECKING:
     from sfini_celery.execution import Execution
@@ -140,6 +141,7 @@ def executions(ctx: click.Context, /) -> None:
 
 
 executions.add_command(redrive)
+executions.add_command(watch)
 
 
 @executions.command("list")
