@@ -34,6 +34,7 @@ from sfini_celery.workflow import InputForm, Workflow
 
 if TYPE_CHECKING:
     from sfini_celery.aws import ControlPlane
+    from sfini_celery.deploy import Owner
     from sfini_celery.execution import ExecutionResult
 
 __all__ = ["ActivityResource", "SfiniCelery", "StepFunctions"]
@@ -111,6 +112,13 @@ class StepFunctions:
     def settings(self) -> Settings:
         """The app's ``sfn_*`` settings, each read when asked for."""
         return Settings(self.celery.conf)
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the things are that are registered for this app: its name and the prefix, as tags in AWS."""
+        from sfini_celery.deploy import Owner
+
+        return Owner(str(self.celery.main or "celery"), self.settings.prefix)
 
     @property
     def control(self) -> ControlPlane:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +34,8 @@ _OF_PUBLISHING = frozenset(
      "mandatory", "immediate", "add_to_parent", "ignore_result", "shadow", "argsrepr", "kwargsrepr", "declare",
      "route_name", "router", "result_cls", "root_id", "parent_id", "reply_to", "app"}
 )  # fmt: skip
+# Seconds for which executions of a machine that was just updated may still run what it was before; AWS says "seconds".
+_UPDATES_TAKE = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH = 1.0, 30.0, 1.5
 
 
@@ -77,6 +80,7 @@ class Workflow:
         self.comment = comment
         self.timeout = timeout
         self._compiled: tuple[Any, Compiled] | None = None
+        self._registered: tuple[str, float] | None = None
         # Lazily, as Celery's own decorator does it: making the task now would read the app's configuration too early.
         sfn.celery.task(name=self.task_name, base=_WorkflowTask, bind=True, shared=False, workflow=self)(_run_workflow)
 
@@ -128,36 +132,65 @@ class Workflow:
             self._compiled = basis, compiled
         return self._compiled[1]
 
-    def register(self, role_arn: str | None = None) -> None:
+    def register(self, role_arn: str | None = None, *, publish: bool = False, alias: str | None = None) -> str | None:
         """Create or update this state machine, and the activities of the app that are missing.
+
+        On AWS an update takes effect a little later. With ``publish``, an execution that this process starts within the
+        next minute runs what was registered all the same: by its version.
 
         Parameters:
             role_arn: IAM role the machine runs under; the setting ``sfn_role_arn`` without it
+            publish: publish a version, if the newest is not this one
+            alias: let this alias lead to the version; implies ``publish``
+        Returns:
+            the version's ARN; None without ``publish``
         Raises:
             CompileError: the canvas cannot be expressed; nothing was changed
             DefinitionError: the machine would be refused; nothing was changed
-            ConfigurationError: there is no role
+            ConfigurationError: there is no role, or another app has a state machine of this name
             ServiceError: AWS refused; the error tells what was done before it
         """
         from sfini_celery.deploy import Machine, apply, make_plan
 
+        sfn = self._sfn
         plan = make_plan(
-            self._sfn.control,
-            activities=self._sfn.activities.names(),
-            machines=[Machine(self.full_name, self.definition())],
-            role_arn=role_arn or self._sfn.settings.role_arn,
+            sfn.control,
+            activities=sfn.activities.names(),
+            machines=[Machine.of(self.full_name, self.definition(), sfn.settings, role_arn=role_arn)],
+            owner=sfn.owner,
+            publish=publish,
+            alias=alias,
         )
-        apply(plan, self._sfn.control)
+        done = apply(plan, sfn.control)
+        machines = [item for item in (*done, *plan.items) if item.kind == "state machine"]
+        version = machines[0].version
+        self._registered = None if version is None else (version, time.monotonic())
+        return version
 
     def deregister(self) -> None:
-        """Delete the state machine; running executions go on to their end. The activities stay: others may use them."""
-        from sfini_celery.deploy import deregister
+        """Delete the state machine; AWS ends its running executions at their next state. The activities stay.
 
-        deregister(self._sfn.control, machines=[self.full_name])
+        Raises:
+            ConfigurationError: it does not have this app's tags
+        """
+        from sfini_celery.deploy import Action, apply, plan_removal
+
+        plan = plan_removal(self._sfn.control, self._sfn.owner, machines=[self.full_name], even_running=True)
+        for item in plan.items:
+            if item.action is not Action.DELETE:
+                raise ConfigurationError(f"{item.kind} {item.name!r}: {item.note}")
+        apply(plan, self._sfn.control)
 
     # starting, as Step Functions has it
 
-    def start(self, input: Any = None, *, name: str | None = None) -> Execution:
+    def start(
+        self,
+        input: Any = None,
+        *,
+        name: str | None = None,
+        alias: str | None = None,
+        version: int | None = None,
+    ) -> Execution:
         """Start an execution with this input, whatever it is.
 
         Parameters:
@@ -165,8 +198,11 @@ class Workflow:
                 ``input`` says; :meth:`delay` writes it
             name: the execution's name, for idempotency: the same name and input return the same running execution. Made
                 from the workflow's name and the time without it
+            alias: start the version that this alias leads to
+            version: start this published version
         Raises:
-            NotFound: the workflow is not registered
+            NotFound: the workflow is not registered, or has no such alias or version
+            ConfigurationError: both an alias and a version are given
             AlreadyExists: the name was used with another input, or by an execution that has ended
             InvalidInput: the input is not JSON
         """
@@ -175,7 +211,18 @@ class Workflow:
 
         value = {} if input is None else input
         made = name or execution_name(self.full_name)
-        return Execution(made, self.arn, value, control=self._sfn.control).start()
+        return Execution(made, self._target(alias, version), value, control=self._sfn.control).start()
+
+    def _target(self, alias: str | None, version: int | None) -> str:
+        """The ARN to start."""
+        if alias is not None and version is not None:
+            raise ConfigurationError(f"workflow {self.name!r}: give either an alias or a version")
+        which = alias if version is None else version
+        if which is not None:
+            return f"{self.arn}:{which}"
+        if self._registered is not None and time.monotonic() - self._registered[1] < _UPDATES_TAKE:
+            return self._registered[0]
+        return self.arn
 
     def executions(self, status: str | None = None) -> Iterator[Execution]:
         """The executions of this workflow, newest first.
