@@ -33,10 +33,11 @@ async def read_items(visit: Visit, effective: Payload) -> list[Any]:
     reader = visit.state["ItemReader"]
     config = reader.get("ReaderConfig", {})
     answer = await call_service(visit, "ItemReader", visit.nested("ItemReader", effective), FAILED)
-    most = visit.nested_number("ItemReader/ReaderConfig", config, "MaxItems", effective)
+    most = visit.nested_number("ItemReader/ReaderConfig", config, "MaxItems", effective) or None
     try:
-        found = _items(reader["Resource"], config, answer)
-        return list(islice(found, most or None))
+        if most is not None and most < 0:
+            raise ValueError("field MaxItems must be positive")
+        return list(islice(_items(reader["Resource"], config, answer), most))
     except (ValueError, csv.Error) as error:
         raise StateError(FAILED, str(error)) from None
 

@@ -84,8 +84,12 @@ class Service:
 
     def redrive_hindrance(self, execution: Execution) -> str | None:
         """Why an execution cannot be redriven, None where it can."""
-        machine = self.store.machines.get(execution.revision.machine_arn.partition("/")[0])
-        if execution.is_unsuccessful and (machine is None or machine.is_deleting):
+        started = execution
+        while started.map_run is not None:
+            started = started.map_run.execution
+        machine = self.store.machines.get(started.revision.machine_arn)
+        is_gone = machine is None or machine.is_deleting or started.arn not in machine.executions
+        if execution.is_unsuccessful and is_gone:
             return "State machine is in DELETING status"
         return hindrance(execution, self.now())
 

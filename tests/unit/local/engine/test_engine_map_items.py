@@ -103,6 +103,7 @@ def test_items_are_read_and_results_written_through_integrations(skipping: Any) 
         ("a,a\n1,2", {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"}, "CSV headers cannot contain duplicates."),
         ('{"a": {"b": [1]}}', {"ItemsPointer": "/a/c"}, "The ItemsPointer /a/c points to nothing."),
         ("[1", {}, "Expecting ',' delimiter: line 1 column 3 (char 2)"),
+        ("[1, 2]", {"MaxItemsPath": "$.n"}, "field MaxItems must be positive"),
         (None, {}, "no such key"),
     ],
 )
@@ -117,7 +118,8 @@ def test_what_cannot_be_read_fails_the_run_by_name(
 
         skipping.engine.integrations.register(READ, read)
         reader = {"Resource": READ, "ReaderConfig": {"InputType": "JSON", **config}}
-        execution = await skipping.start({"M": skipping.distributed({"Type": "Pass"}, ItemReader=reader)}).wait()
+        states = {"M": skipping.distributed({"Type": "Pass"}, ItemReader=reader)}
+        execution = await skipping.start(states, {"n": -1}).wait()
         assert (execution.error, execution.cause) == ("States.ItemReaderFailed", cause)
         assert details(execution, "MapRunFailed")["cause"] == cause
 
