@@ -8,7 +8,7 @@ called once for a shape and not once for a process.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from sfini_celery.app import StepFunctions
     from sfini_celery.aws import ControlPlane
     from sfini_celery.compiler import Compiled
+    from sfini_celery.deploy import Plan
     from sfini_celery.execution import Execution, ExecutionResult
 
-__all__ = ["REDRIVE_DAYS", "apply_async", "idle_machines"]
+__all__ = ["REDRIVE_DAYS", "apply_async", "plan_idle_removal"]
 
 logger = get_logger(__name__)
 
 REDRIVE_DAYS = 14
 """So many days after its end, an execution can be redriven (RedriveExecution, API reference)."""
 
-_TAG, _TAG_OF_APP = "sfini:adhoc", "sfini:app"
 _SHAPE = re.compile(r"[0-9a-f]{16}")
 
 
@@ -55,7 +55,7 @@ def apply_async(
     if sfn.celery.conf.task_always_eager:
         eager: Any = run_here(sfn.celery, canvas, args, kwargs, task_id=task_id)
         return eager  # type: ignore[no-any-return]  # of Celery's, with the same names
-    compiled = compile_canvas(canvas, sfn, name="adhoc", adhoc=True, comment=f"A canvas of {_app_of(sfn)}, run ad hoc")
+    compiled = compile_canvas(canvas, sfn, name="adhoc", adhoc=True, comment=f"A canvas of {sfn.owner.app}, run ad hoc")
     value = compiled.execution_input(tuple(args or ()), dict(kwargs or {}))
     return ExecutionResult(_start(sfn, compiled, value, task_id))
 
@@ -87,15 +87,17 @@ def _started(execution: Execution) -> bool:
     return True
 
 
-def _create(sfn: StepFunctions, machine: str, compiled: Compiled) -> None:
-    from sfini_celery.deploy import patiently, role_for
+def _create(sfn: StepFunctions, name: str, compiled: Compiled) -> None:
+    from sfini_celery.deploy import Machine, patiently, role_for
+    from sfini_celery.deploy.ownership import ADHOC_TAG
 
-    control, settings = sfn.control, sfn.settings
-    role = role_for(machine, settings.role_arn, control)
+    control, settings, tags = sfn.control, sfn.settings, sfn.owner.tags
+    machine = Machine.of(name, compiled.definition(), settings)
+    role = role_for(name, machine.role_arn, control)
     if settings.create_missing_activities:
-        for name in sorted(compiled.activities):
+        for activity in sorted(compiled.activities):
             try:
-                patiently(partial(control.create_activity, name))
+                patiently(partial(control.create_activity, activity, tags=tags))
             except AccessDenied as exc:
                 logger.warning(
                     "sfini_activities_not_created: this process may not create activities (%s); the workers do it when "
@@ -103,55 +105,63 @@ def _create(sfn: StepFunctions, machine: str, compiled: Compiled) -> None:
                     exc,
                 )
                 break
-    tags = {_TAG: "shape", _TAG_OF_APP: _app_of(sfn)}
+    create = partial(
+        control.create_state_machine,
+        name,
+        compiled.text,
+        role,
+        tags={**tags, ADHOC_TAG: "shape"},
+        logging=machine.logging,
+        tracing=machine.tracing,
+    )
     try:
-        patiently(lambda: control.create_state_machine(machine, compiled.text, role, tags=tags))
+        patiently(create)
     except AlreadyExists:
-        # The name says what is in it: it was written in another order, or somebody else was faster.
-        logger.debug("sfini_adhoc_there: %s", machine)
+        # The name says what is in it: it was written in another order, or is logged otherwise.
+        logger.debug("sfini_adhoc_there: %s", name)
     else:
-        logger.info("sfini_adhoc_created: %s", machine)
+        logger.info("sfini_adhoc_created: %s", name)
 
 
 def _prefix(sfn: StepFunctions) -> str:
     return f"{sfn.settings.prefix}adhoc-"
 
 
-def _app_of(sfn: StepFunctions) -> str:
-    return str(sfn.celery.main or "celery")
-
-
 # -- what is idle
 
 
-def idle_machines(
+def plan_idle_removal(
     sfn: StepFunctions, *, idle_days: float = REDRIVE_DAYS, now: Callable[[], datetime] | None = None
-) -> Iterator[str]:
-    """Names of the app's ad-hoc machines that nothing needs any more.
+) -> Plan:
+    """What removing the app's ad-hoc machines that nothing needs any more would do.
 
-    None of their executions runs or ended within so many days, and they were made before that.
+    None of their executions runs or ended within so many days, and they were made before that. One that is needed again
+    is made again.
 
     Parameters:
         sfn: the app
         idle_days: days; with fewer than 14, failed executions are lost that could still be redriven
         now: the time, timezone-aware; for tests
     """
-    from sfini_celery.deploy import patiently
+    from sfini_celery.deploy import Action, Item, Plan, patiently
+    from sfini_celery.deploy.ownership import ADHOC_TAG
 
-    control = sfn.control
+    control, wanted = sfn.control, {**sfn.owner.tags, ADHOC_TAG: "shape"}
     since = (now or _now)() - timedelta(days=idle_days)
+    items = []
     for machine in control.list_state_machines():
-        prefix, _, shape = machine["name"].rpartition("-")
-        if f"{prefix}-" != _prefix(sfn) or not _SHAPE.fullmatch(shape) or machine["creationDate"] > since:
+        name, arn = machine["name"], machine["stateMachineArn"]
+        if not name.startswith(_prefix(sfn)) or not _SHAPE.fullmatch(name[len(_prefix(sfn)) :]):
             continue
-        arn = machine["stateMachineArn"]
+        if machine["creationDate"] > since:
+            continue
         try:
-            tags = patiently(partial(control.tags, arn))
-            is_ours = _TAG in tags and tags.get(_TAG_OF_APP) == _app_of(sfn)
+            is_ours = wanted.items() <= patiently(partial(control.tags, arn)).items()
             if is_ours and not patiently(partial(_is_used, control, arn, since)):
-                yield machine["name"]
+                items.append(Item(Action.DELETE, "state machine", name, arn))
         except NotFound:
             continue  # deleted meanwhile
+    return Plan(tuple(items))
 
 
 def _is_used(control: ControlPlane, machine: str, since: datetime) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sfini_celery.app import StepFunctions
-    from sfini_celery.deploy import Item, Owner, Plan
+    from sfini_celery.deploy import Item, Plan
 
 __all__ = ["deregister", "register"]
 
@@ -104,17 +104,11 @@ def plan_of(
         sfn.control,
         activities=sfn.activities.names(),
         machines=machines,
-        owner=_owner(sfn),
+        owner=sfn.owner,
         publish=publish,
         alias=alias,
         prune=prune,
     )
-
-
-def _owner(sfn: StepFunctions) -> Owner:
-    from sfini_celery.deploy import Owner
-
-    return Owner(str(sfn.celery.main or "celery"), sfn.settings.prefix)
 
 
 @click.command()
@@ -125,9 +119,24 @@ def _owner(sfn: StepFunctions) -> Owner:
     is_flag=True,
     help="Also what running executions need; AWS ends them at their next state, or they wait for ever.",
 )
+@click.option("--ad-hoc", is_flag=True, help="Instead, the idle state machines of canvases that have no name.")
+@click.option(
+    "--idle-days",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="What no execution used for so long is idle; 14 if not given: so long a failed one can be redriven.",
+)
 @json_option
 @aws_options
-def deregister(asked: Invocation, yes: bool, keep_activities: bool, even_running: bool, as_json: bool) -> None:
+def deregister(
+    asked: Invocation,
+    yes: bool,
+    keep_activities: bool,
+    even_running: bool,
+    ad_hoc: bool,
+    idle_days: float | None,
+    as_json: bool,
+) -> None:
     """Delete the app's state machines and activities.
 
     Only what has this app's tags is deleted. Refuses while executions run that need any of it.
@@ -135,17 +144,41 @@ def deregister(asked: Invocation, yes: bool, keep_activities: bool, even_running
     \b
     Example:
       sfini-celery -A proj deregister --yes
+      sfini-celery -A proj deregister --ad-hoc --yes
     """
-    from sfini_celery.deploy import apply, plan_removal
+    if not ad_hoc and idle_days is not None:
+        raise click.UsageError("--idle-days says which --ad-hoc machines are meant: give both")
+    if ad_hoc and (keep_activities or even_running):
+        raise click.UsageError("--ad-hoc deletes no activities, and nothing that runs")
+    if ad_hoc:
+        plan, nothing = _idle(asked.sfn, idle_days), "no ad-hoc state machine of this app is idle"
+    else:
+        plan = _everything(asked.sfn, keep_activities=keep_activities, even_running=even_running)
+        nothing = "nothing of this app is registered"
+    _remove(asked, plan, nothing, yes=yes, as_json=as_json)
 
-    sfn = asked.sfn
+
+def _idle(sfn: StepFunctions, days: float | None) -> Plan:
+    from sfini_celery.adhoc import REDRIVE_DAYS, plan_idle_removal
+
+    return plan_idle_removal(sfn, idle_days=REDRIVE_DAYS if days is None else days)
+
+
+def _everything(sfn: StepFunctions, *, keep_activities: bool, even_running: bool) -> Plan:
+    from sfini_celery.deploy import plan_removal
+
     activities = [] if keep_activities else sfn.activities.names()
     machines = [workflow.full_name for workflow in sfn.workflows.values()]
     if not activities and not machines:
         raise ConfigurationError(NOTHING_DECLARED.format(sfn.celery.main))
-    plan = plan_removal(sfn.control, _owner(sfn), activities=activities, machines=machines, even_running=even_running)
+    return plan_removal(sfn.control, sfn.owner, activities=activities, machines=machines, even_running=even_running)
+
+
+def _remove(asked: Invocation, plan: Plan, nothing: str, *, yes: bool, as_json: bool) -> None:
+    from sfini_celery.deploy import apply
+
     if not as_json:
-        click.echo(plan.show(colours=use_colours(asked)) if plan.items else "nothing of this app is registered")
+        click.echo(plan.show(colours=use_colours(asked)) if plan.items else nothing)
     for item in plan.items:
         if item.is_needed:
             raise click.ClickException(

@@ -16,9 +16,10 @@ import pytest
 from celery import current_app, group
 
 from sfini_celery import SfiniCelery
-from sfini_celery.adhoc import idle_machines
+from sfini_celery.adhoc import plan_idle_removal
 from sfini_celery.aws import ControlPlane
 from sfini_celery.canvas import wait
+from sfini_celery.deploy import Owner
 from sfini_celery.errors import AccessDenied, CompileError, ConfigurationError, NotFound, Throttled
 from sfini_celery.local import LocalServer
 
@@ -94,7 +95,7 @@ def test_the_first_canvas_of_a_shape_makes_its_machine_and_activities_and_the_ne
     there = app.sfn.control.describe_state_machine(app.sfn.control.arn("stateMachine", machine))
     assert there["roleArn"] == ROLE
     assert json.loads(there["definition"])["Comment"] == "A canvas of proj, run ad hoc"
-    assert app.sfn.control.tags(there["stateMachineArn"]) == {"sfini:adhoc": "shape", "sfini:app": "proj"}
+    assert app.sfn.control.tags(there["stateMachineArn"]) == {**app.sfn.owner.tags, "sfini:adhoc": "shape"}
 
 
 def test_another_process_that_needs_the_shape_starts_it_with_one_call(app: Any, server: LocalServer) -> None:
@@ -224,6 +225,12 @@ def test_a_keyword_may_be_called_canvas(app: Any) -> None:
 # idle ones
 
 
+def idle(sfn: Any, **options: Any) -> list[str]:
+    plan = plan_idle_removal(sfn, **options)
+    assert all((str(item.action), item.kind) == ("delete", "state machine") for item in plan.items)
+    return [item.name for item in plan.items]
+
+
 def in_days(days: float) -> Any:
     return lambda: datetime.now(timezone.utc) + timedelta(days=days)
 
@@ -232,40 +239,39 @@ def test_idle_is_what_neither_runs_nor_ended_within_the_days_in_which_it_could_b
     running, ended = app.sfn.delay(waiting(app)), app.sfn.delay(waiting(app) | app.add.s())
     ended.revoke()
     name = ended.execution.state_machine_arn.rpartition(":")[2]
-    assert list(idle_machines(app.sfn)) == []
-    assert list(idle_machines(app.sfn, now=in_days(13.9))) == []
-    assert list(idle_machines(app.sfn, now=in_days(14.1))) == [name]
-    assert list(idle_machines(app.sfn, idle_days=3, now=in_days(3.1))) == [name]
+    assert idle(app.sfn) == []
+    assert idle(app.sfn, now=in_days(13.9)) == []
+    assert idle(app.sfn, now=in_days(14.1)) == [name]
+    assert idle(app.sfn, idle_days=3, now=in_days(3.1)) == [name]
     running.revoke()
-    assert len(list(idle_machines(app.sfn, now=in_days(14.1)))) == 2
+    assert len(idle(app.sfn, now=in_days(14.1))) == 2
 
 
 def test_one_that_ended_lately_counts_though_many_began_after_it(app: Any) -> None:
     first, *others = [app.sfn.delay(waiting(app, n)) for n in range(4)]
     for outcome in others:
         outcome.revoke()
-    assert list(idle_machines(app.sfn, now=in_days(30))) == []
+    assert idle(app.sfn, now=in_days(30)) == []
     first.revoke()
-    assert len(list(idle_machines(app.sfn, now=in_days(30)))) == 1
+    assert len(idle(app.sfn, now=in_days(30))) == 1
 
 
 def test_machines_of_others_are_never_idle(app: Any) -> None:
     control, prefix = app.sfn.control, app.conf.sfn_prefix
     definition = json.dumps({"StartAt": "a", "States": {"a": {"Type": "Succeed"}}})
     control.create_state_machine(f"{prefix}adhoc-0123456789abcdef", definition, ROLE)  # no tags: somebody's own
+    theirs = {**Owner("other", prefix).tags, "sfini:adhoc": "shape"}
+    control.create_state_machine(f"{prefix}adhoc-1123456789abcdef", definition, ROLE, tags=theirs)
     control.create_state_machine(
-        f"{prefix}adhoc-1123456789abcdef", definition, ROLE, tags={"sfini:adhoc": "shape", "sfini:app": "other"}
+        f"{prefix}adhoc-2123456789abcdef", definition, ROLE, tags={**app.sfn.owner.tags, "sfini:adhoc": "shape"}
     )
-    control.create_state_machine(
-        f"{prefix}adhoc-2123456789abcdef", definition, ROLE, tags={"sfini:adhoc": "shape", "sfini:app": "proj"}
-    )
-    control.create_state_machine(f"{prefix}named", definition, ROLE, tags={"sfini:adhoc": "x", "sfini:app": "proj"})
-    assert list(idle_machines(app.sfn, now=in_days(30))) == [f"{prefix}adhoc-2123456789abcdef"]
+    control.create_state_machine(f"{prefix}named", definition, ROLE, tags=app.sfn.owner.tags)
+    assert idle(app.sfn, now=in_days(30)) == [f"{prefix}adhoc-2123456789abcdef"]
 
 
 def test_a_machine_made_just_now_is_not_idle_though_nothing_was_started_yet(app: Any) -> None:
     app.sfn.control.refused["StartExecution"] = [NotFound("StartExecution", "StateMachineDoesNotExist")] * 3
     with pytest.raises(NotFound):
         app.sfn.delay(waiting(app))
-    assert list(idle_machines(app.sfn)) == []
-    assert len(list(idle_machines(app.sfn, idle_days=0))) == 1
+    assert idle(app.sfn) == []
+    assert len(idle(app.sfn, idle_days=0)) == 1

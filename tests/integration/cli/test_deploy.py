@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,20 @@ def test_register_asks_on_a_terminal_and_does_as_told(
     assert "Apply this plan?" in out
     assert ("done: " in out, "nothing was changed" in out) == (agreed, not agreed)
     assert (sfini("register", "--plan").returncode == 0) == agreed
+
+
+def test_a_terminal_shows_the_plan_in_colours(launch: Launch, aws: dict[str, str]) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        planning = launch("sfini-celery", "-A", "proj", "register", "--plan", env=aws, stdout=theirs)
+        seen = ""
+        while "to create" not in seen:  # the test's own time-out is the deadline
+            seen += os.read(ours, 65536).decode()
+        assert planning.wait(timeout=30) == ExitCode.CHANGES
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert "\x1b[32m+ activity proj.add\x1b[0m" in seen
 
 
 def test_the_role_on_the_command_line_is_the_machines(sfini: Run) -> None:
@@ -141,3 +156,39 @@ def control_of(server: LocalServer) -> Iterator[ControlPlane]:
     control = ControlPlane(session=session, endpoint_url=server.url)
     yield control
     control.client.close()
+
+
+def test_idle_machines_of_unnamed_canvases_are_removed_alone_and_those_in_use_stay(
+    sfini: Run, server: LocalServer, project: Path
+) -> None:
+    (project / "unnamed.py").write_text(
+        "from proj import app, add\n"
+        "from sfini_celery.canvas import wait\n"
+        "running = app.sfn.delay(wait(seconds=3600) | add.si(1, 2))\n"
+        "ended = app.sfn.delay(wait(seconds=3600) | add.si(1, 2) | add.s(3))\n"
+        "ended.revoke()\n"
+    )
+    assert sfini("register", "--yes").returncode == 0
+    done = subprocess.run([sys.executable, "unnamed.py"], cwd=project, env={**os.environ, **server.environment()})
+    assert done.returncode == 0
+    assert sfini("deregister", "--ad-hoc", "--yes").stdout == "no ad-hoc state machine of this app is idle\n"
+    removed = sfini("deregister", "--ad-hoc", "--idle-days", "0", "--yes", "--json")
+    assert removed.returncode == 0, removed.stderr
+    (machine,) = json.loads(removed.stdout)
+    assert machine["kind"] == "state machine"
+    assert machine["name"].startswith("adhoc-")
+    with control_of(server) as control:
+        left = {item["name"] for item in control.list_state_machines()}
+    assert machine["name"] not in left
+    assert len([name for name in left if name.startswith("adhoc-")]) == 1
+    assert "adding" in left
+    assert sfini("register", "--plan", "--prune").returncode == 0, "an ad-hoc machine is none that a plan prunes"
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--idle-days", "3"], ["--ad-hoc", "--keep-activities"], ["--ad-hoc", "--even-running"]]
+)
+def test_options_of_the_two_sorts_of_deregistering_do_not_mix(sfini: Run, wrong: list[str]) -> None:
+    refused = sfini("deregister", "--yes", *wrong)
+    assert refused.returncode == ExitCode.USAGE
+    assert "--ad-hoc" in refused.stderr
