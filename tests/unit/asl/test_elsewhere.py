@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sfini_celery.cloudformation import template
 from sfini_celery.iam import Place, state_machine_policy
 from sfini_celery.render import dot, mermaid, printable
 from sfini_celery.render.graph import read_graph
@@ -114,6 +115,24 @@ def test_a_policy_can_be_computed_for_any_definition(definitions: Definitions) -
         for statement in (document or {"Statement": []})["Statement"]:
             assert statement["Action"]
             assert all(resource == "*" or resource.startswith("arn:aws:") for resource in statement["Resource"])
+
+    check()
+
+
+def test_any_definition_comes_out_of_a_cloudformation_template_as_it_went_in(definitions: Definitions) -> None:
+    activity = "arn:aws:states:us-east-1:123456789012:activity:add"
+    values = {
+        "AddActivity": activity,
+        "AWS::Partition": "aws",
+        "AWS::Region": "us-east-1",
+        "AWS::AccountId": "123456789012",
+    }
+
+    @given(definitions)
+    def check(definition: dict[str, Any]) -> None:
+        told = template({"m": definition}, activities=["add"], made_for=activity, policy=None, trust={})
+        text = told["Resources"]["MStateMachine"]["Properties"]["DefinitionString"]["Fn::Sub"]
+        assert json.loads(re.sub(r"\$\{([^{}]+)\}", lambda found: values[found[1]], text)) == definition
 
     check()
 
