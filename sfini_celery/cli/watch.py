@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,12 +72,13 @@ def watch(asked: Invocation, execution: str, workflow: str | None, interval: flo
 
 def _looks(execution: Execution, interval: float) -> Iterator[list[StateVisit]]:
     """Its visits as they stand, look by look; the last one after its end."""
+    from sfini_celery.deploy import patiently
     from sfini_celery.history import Timeline
 
     line, seen = Timeline(data=False), 0
     while True:
-        ended = execution.refresh().has_ended  # before the history is read, which then is whole
-        for event in _since(execution.control, str(execution.arn), seen):
+        ended = patiently(execution.refresh).has_ended  # before the history is read, which then is whole
+        for event in patiently(partial(_since, execution.control, str(execution.arn), seen)):
             line.add(event)
             seen = event.id
         yield line.visits()

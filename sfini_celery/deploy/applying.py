@@ -144,8 +144,8 @@ def deregister(
 ) -> tuple[Item, ...]:
     """Delete state machines, then activities, by their names; what is not there is no error.
 
-    AWS lets running executions of a deleted machine go on to their end. A task of a deleted activity is never handed
-    out: delete no activity that a running execution may still need.
+    Whose they are, and whether something runs, is for the caller to know: :func:`plan_removal` looks. AWS ends running
+    executions of a deleted machine at their next state, and never hands out a task of a deleted activity.
 
     Parameters:
         control: the account and region
