@@ -23,7 +23,7 @@ from sfini_celery.errors import (
     WaitTimeout,
 )
 
-__all__ = ["ExitCode", "code_for", "docs_table", "explain", "reported"]
+__all__ = ["ExitCode", "code_for", "docs_table", "explain", "python_cause", "reported"]
 
 
 class ExitCode(IntEnum):
@@ -85,15 +85,16 @@ def one_line(text: str) -> str:
     return printable("; ".join(line.strip() for line in text.splitlines() if line.strip()))
 
 
-def _cause_of(error: ExecutionError) -> str:
-    """What a failed execution's cause says; a task's own message where the cause is the worker's JSON."""
-    cause = error.cause or ""
+def python_cause(cause: str | None) -> tuple[str, str] | None:
+    """Message and traceback of a Python task's failure; None for a cause that no worker wrote."""
     try:
-        parsed = json.loads(cause)
-    except ValueError:
-        return cause
-    message = parsed.get("errorMessage") if isinstance(parsed, dict) else None
-    return message if isinstance(message, str) else cause
+        told = json.loads(cause or "")
+        message, trace = told["errorMessage"], told.get("stackTrace") or ""
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return (
+        (message, trace if isinstance(trace, str) else "".join(map(str, trace))) if isinstance(message, str) else None
+    )
 
 
 def code_for(kind: type[BaseException]) -> ExitCode:
@@ -114,7 +115,8 @@ def explain(error: BaseException) -> tuple[ExitCode, str]:
             return code, f"Error: {one_line(error.format_message())}"
         case ExecutionError():
             name = error.execution.rpartition(":")[2]
-            parts = [f"execution {name!r} {error.status}", error.error or "", _cause_of(error)]
+            told = python_cause(error.cause)
+            parts = [f"execution {name!r} {error.status}", error.error, told[0] if told else error.cause]
             return code, f"Error: {one_line(': '.join(part for part in parts if part))}"
         case Unreachable():
             hint = "check --endpoint-url and AWS_ENDPOINT_URL, or start `sfini-celery local` there"

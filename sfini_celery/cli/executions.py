@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sfini_celery.cli.app_option import Invocation, aws_options, json_option, machine_arn
+from sfini_celery.cli.errors import python_cause
 from sfini_celery.cli.execution_option import execution_named, executions_of, time, workflow_option
 from sfini_celery.cli.output import echo_json, moment, use_colours
 from sfini_celery.cli.redrive import redrive
@@ -229,8 +230,8 @@ def show(asked: Invocation, execution: str, workflow: str | None, as_json: bool)
         echo_json(told)
         return
     for name, value in told.items():
-        text = moment(value) if isinstance(value, datetime) else value if isinstance(value, str) else json.dumps(value)
-        _echo_member(name, text)
+        text = moment(value) if isinstance(value, datetime) else str(value)
+        _echo_member(name, json.dumps(value, ensure_ascii=False) if name in ("input", "output") else text)
     from sfini_celery.render import timeline_table
 
     click.echo()
@@ -240,7 +241,7 @@ def show(asked: Invocation, execution: str, workflow: str | None, as_json: bool)
 def _echo_member(name: str, text: str) -> None:
     from sfini_celery.render import printable
 
-    cause = _python_cause(text) if name == "cause" else None
+    cause = python_cause(text) if name == "cause" else None
     if cause is None:
         click.echo(f"{name:12}  {printable(text)}")
         return
@@ -248,15 +249,6 @@ def _echo_member(name: str, text: str) -> None:
     click.echo(f"{name:12}  {printable(message)}")
     for line in trace.splitlines():
         click.echo(f"{'':12}  {printable(line)}")
-
-
-def _python_cause(text: str) -> tuple[str, str] | None:
-    """Message and traceback of a Python task's failure."""
-    try:
-        told = json.loads(text)
-        return str(told["errorMessage"]), "".join(told["stackTrace"])
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 @executions.command()
@@ -306,7 +298,7 @@ def stop(
       sfini-celery -A proj executions stop orders_2024-05-13T19-07_0354d790 --cause "wrong input"
     """
     found = execution_named(asked, execution, workflow)
-    ended = found.status != "RUNNING"
+    ended = found.has_ended
     if not ended:
         found.stop(error, cause)
     if as_json:
@@ -325,7 +317,7 @@ def described(execution: Execution) -> dict[str, Any]:
         "status": status,
         "startDate": execution.start_date,
     }
-    if status != "RUNNING":
+    if execution.has_ended:
         told["stopDate"] = execution.stop_date
     told["input"] = execution.input
     if status == "SUCCEEDED":

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from sfini_celery import errors
-from sfini_celery.cli.errors import ExitCode, code_for, explain, reported
+from sfini_celery.cli.errors import ExitCode, code_for, explain, python_cause, reported
 
 ARN = "arn:aws:states:us-east-1:123456789012:execution:orders:one"
 
@@ -69,6 +69,13 @@ def test_a_failed_task_shows_its_own_message_and_not_the_json_around_it() -> Non
 @pytest.mark.parametrize("cause", ["plain words", "[1]", '{"errorMessage": 3}'])
 def test_a_cause_that_is_not_the_workers_is_shown_as_it_is(cause: str) -> None:
     assert cause in explain(errors.ExecutionFailed(ARN, "FAILED", "Boom", cause))[1]
+
+
+@pytest.mark.parametrize("trace", ["one\ntwo\n", ["one\n", "two\n"]])
+def test_the_traceback_of_a_task_is_read_as_text_or_as_lines(trace: object) -> None:
+    cause = json.dumps({"errorType": "ValueError", "errorMessage": "7 is odd", "stackTrace": trace})
+    assert python_cause(cause) == ("7 is odd", "one\ntwo\n")
+    assert python_cause(json.dumps({"errorMessage": "without one"})) == ("without one", "")
 
 
 def test_an_error_is_one_line_on_stderr_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
