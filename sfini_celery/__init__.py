@@ -1,11 +1,14 @@
 """Celery tasks as AWS Step Functions activities: durable, visible, restartable workflows.
 
 Example:
+    >>> from celery import group
     >>> from sfini_celery import SfiniCelery
     >>> app = SfiniCelery("proj", broker="redis://localhost")
     >>> @app.activity(heartbeat=60)
     ... def add(x, y):
     ...     return x + y
+    >>> app.sfn.delay(group(add.s(1, 2), add.s(3, 4))).get(timeout=60)  # doctest: +SKIP
+    [3, 7]
 
 What was written for sfini runs with ``import sfini_celery as sfini``. Errors are in :mod:`sfini_celery.errors`, the
 states language in :mod:`sfini_celery.asl`.
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
         TimestampLessThanPath,
         Wait,
     )
+    from sfini_celery.canvas import catch, choice, each, loop, prev, wait, when
     from sfini_celery.errors import SfiniError
     from sfini_celery.sfini import (
         CLI,
@@ -89,6 +93,15 @@ __all__ = [
     # Celery apps
     "SfiniCelery",
     "StepFunctions",
+    # steps of a canvas that Celery lacks; sfini_celery.canvas.asl is one more
+    "catch",
+    "choice",
+    "each",
+    "loop",
+    "wait",
+    "when",
+    # what came before, in their conditions and in arguments
+    "prev",
     # errors, all in sfini_celery.errors
     "SfiniError",
     # sfini: where
@@ -161,6 +174,7 @@ __all__ = [
 _MODULES = ("asl", "errors")
 _HOMES = {
     **dict.fromkeys(("SfiniCelery", "StepFunctions"), "sfini_celery.app"),
+    **dict.fromkeys(("catch", "choice", "each", "loop", "prev", "wait", "when"), "sfini_celery.canvas"),
     **dict.fromkeys(("SfiniError",), "sfini_celery.errors"),
     **dict.fromkeys(
         (

@@ -278,7 +278,7 @@ class Workflow:
 
         value = self._input(tuple(args or ()), dict(kwargs or {}))
         made = task_id or execution_name(self.full_name)
-        return ExecutionResult(Execution(made, self.arn, value, control=self._sfn.control).start())
+        return ExecutionResult(Execution(made, self._target(None, None), value, control=self._sfn.control).start())
 
     def apply(
         self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any

@@ -22,7 +22,8 @@ SURFACE = """
     StringGreaterThanPath StringLessThan StringLessThanEquals StringLessThanEqualsPath StringLessThanPath StringMatches
     Succeed Task TimestampEquals TimestampEqualsPath TimestampGreaterThan TimestampGreaterThanEquals
     TimestampGreaterThanEqualsPath TimestampGreaterThanPath TimestampLessThan TimestampLessThanEquals
-    TimestampLessThanEqualsPath TimestampLessThanPath Wait Worker WorkerCancel construct_state_machine
+    TimestampLessThanEqualsPath TimestampLessThanPath Wait Worker WorkerCancel catch choice
+    construct_state_machine each loop prev wait when
 """.split()
 
 
@@ -32,8 +33,18 @@ def test_the_public_names_change_only_on_purpose() -> None:
 
 @pytest.mark.parametrize("name", SURFACE)
 def test_every_public_name_can_be_had_and_is_listed_by_dir(name: str) -> None:
-    assert getattr(sfini_celery, name).__name__ == name
+    value = getattr(sfini_celery, name)
+    assert value is sfini_celery.canvas.prev if name == "prev" else value.__name__ == name
     assert name in dir(sfini_celery)
+
+
+def test_asl_is_the_module_of_states_and_the_step_of_a_canvas_is_beside_the_other_steps() -> None:
+    from sfini_celery import asl as module
+    from sfini_celery.canvas import asl as step
+
+    assert module is sfini_celery.asl
+    assert module.Task is sfini_celery.Task
+    assert step.NAME == "asl"
 
 
 def test_type_checkers_see_the_names_that_are_there_at_run_time() -> None:
