@@ -228,7 +228,20 @@ class ExecutionResult(ResultBase):
                 yield part, part.get(**options)
             ahead.extend(part.children)
 
-    # ending
+    # going on, and ending
+
+    def redrive(self) -> ExecutionResult:
+        """Let a failed execution go on where it failed; returns itself, whose :meth:`get` gives the new result.
+
+        Raises:
+            ServiceError: AWS does not allow it: it runs, has succeeded, or ended more than 14 days ago
+
+        Example:
+            >>> outcome.redrive().get(timeout=60)
+            91
+        """
+        self.execution.redrive()
+        return self
 
     def revoke(
         self,

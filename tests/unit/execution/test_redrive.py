@@ -10,8 +10,8 @@ import boto3
 import pytest
 
 from sfini_celery.aws import ControlPlane
-from sfini_celery.errors import ServiceError
-from sfini_celery.execution import Execution
+from sfini_celery.errors import ExecutionFailed, ServiceError
+from sfini_celery.execution import Execution, ExecutionResult
 from sfini_celery.local import LocalServer
 
 ARN = "arn:aws:states:us-east-1:123456789012:execution:m:e"
@@ -59,6 +59,25 @@ def control() -> Iterator[ControlPlane]:
         plane = ControlPlane(session=session, endpoint_url=server.url)
         yield plane
         plane.client.close()
+
+
+def test_an_outcome_that_was_redriven_gives_the_new_result_where_it_gave_the_failure(control: ControlPlane) -> None:
+    activity = control.create_activity("only")
+    states = {"one": {"Type": "Task", "Resource": activity, "End": True}}
+    definition = json.dumps({"StartAt": "one", "States": states})
+    machine = control.create_state_machine("r", definition, "arn:aws:iam::123456789012:role/r")["stateMachineArn"]
+    outcome = ExecutionResult(Execution("e", machine, {}, control=control).start())
+
+    def token() -> str:
+        return str(control.client.get_activity_task(activityArn=activity)["taskToken"])
+
+    control.client.send_task_failure(taskToken=token(), error="Down", cause="for now")
+    with pytest.raises(ExecutionFailed, match="Down"):
+        outcome.get(timeout=10)
+    assert outcome.redrive() is outcome
+    assert (outcome.ready(), outcome.result) == (False, None)
+    control.client.send_task_success(taskToken=token(), output="91")
+    assert (outcome.get(timeout=10), outcome.state) == (91, "SUCCESS")
 
 
 def test_what_succeeded_is_not_run_again_and_the_result_is_the_new_one(control: ControlPlane) -> None:
