@@ -214,6 +214,27 @@ def test_throttling_and_a_machine_still_being_deleted_are_waited_for(control: Wa
     assert slept == [1.0, 1.0]
 
 
+def test_more_machines_than_aws_creates_at_once_are_created_at_its_rate(
+    control: Watched, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, create = [10.0], control.create_state_machine
+
+    def limited(*args: Any, **more: Any) -> Any:  # AWS's is 100, and one a second after that
+        if bucket[0] < 1:
+            raise Throttled("CreateStateMachine", "ThrottlingException")
+        bucket[0] -= 1
+        return create(*args, **more)
+
+    def sleep(seconds: float) -> None:
+        bucket[0] += seconds
+
+    monkeypatch.setattr(control, "create_state_machine", limited)
+    machines = [Machine(f"{name}-{number}", DEFINITION) for number in range(110)]
+    done = apply(make_plan(control, machines=machines), control, sleep=sleep)
+    assert len(done) == 110
+    assert make_plan(control, machines=machines).changes == ()
+
+
 def test_patience_with_aws_has_an_end(control: Watched, name: str) -> None:
     slept: list[float] = []
     control.failures["CreateActivity"] = [Throttled("CreateActivity", "ThrottlingException") for _ in range(1000)]
