@@ -51,7 +51,6 @@ ALARMS = (
     "sfini_reports_unsent",
     "sfini_task_not_delivered",
     "sfini_task_not_revoked",
-    "Unrecoverable error",
 )
 """Log lines that only a bug explains."""
 

@@ -69,6 +69,7 @@ class Worker:
         pool: str,
         environment: Mapping[str, str],
         conf: Mapping[str, object],
+        app: str = "fault_rig.project",
         concurrency: int = 3,
         level: str = "INFO",
         args: tuple[str, ...] = (),
@@ -87,7 +88,7 @@ class Worker:
             "PYTHONWARNINGS": "ignore",
             **environment,
         }
-        self._command = [sys.executable, "-m", "celery", "-A", "fault_rig.project", "worker", "-P", pool]
+        self._command = [sys.executable, "-m", "celery", "-A", app, "worker", "-P", pool]
         self._command += ["-n", self.nodename, "-c", str(concurrency), "-l", level]
         self._command += ["--without-gossip", "--without-mingle", *args]
         self._stopping = threading.Event()
