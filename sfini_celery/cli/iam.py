@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sfini_celery.app import StepFunctions
     from sfini_celery.iam import Place, Policy
 
-__all__ = ["account_option", "iam", "place_of", "state_machine_policy_of"]
+__all__ = ["account_option", "hinting_at_account", "iam", "place_of"]
 
 ROLES = {
     "state-machine": "what the state machines call; their role, with the trust policy below",
@@ -90,33 +91,36 @@ def _echo(told: dict[str, dict[str, Any]], *, alone: bool) -> None:
             click.echo(printable(f"# look at {remark}"), err=True)
 
 
-def place_of(sfn: StepFunctions) -> Place:
-    """Where the app's things are; asks AWS for the account where no setting names it."""
-    from sfini_celery.iam import Place
-
+@contextmanager
+def hinting_at_account() -> Iterator[None]:
+    """Say of missing credentials that ``--account`` does without them."""
     try:
-        return Place.of_arn(sfn.control.arn("activity", "any"))
+        yield
     except NoCredentials as error:
         raise NoCredentials("or give --account, and nothing is asked of AWS") from error
 
 
-def state_machine_policy_of(sfn: StepFunctions, place: Place) -> Policy:
-    """What the role of the app's state machines needs."""
-    from sfini_celery.iam import state_machine_policy
+def place_of(sfn: StepFunctions) -> Place:
+    """Where the app's things are; asks AWS for the account where no setting names it."""
+    from sfini_celery.iam import Place
 
-    return state_machine_policy({each.full_name: each.definition() for each in sfn.workflows.values()}, place)
+    with hinting_at_account():
+        return Place.of_arn(sfn.control.arn("activity", "any"))
 
 
 def _makers(sfn: StepFunctions, role_arn: str, *, ad_hoc: bool) -> dict[str, Callable[[], dict[str, Any]]]:
     from sfini_celery import iam as policies
+    from sfini_celery.deploy.ownership import APP_TAG
 
     place = place_of(sfn)
     activities = sfn.activities.names()
     machines = [workflow.full_name for workflow in sfn.workflows.values()]
-    create, app = sfn.settings.create_missing_activities, str(sfn.celery.main or "")
+    create, app = sfn.settings.create_missing_activities, sfn.owner.tags[APP_TAG]
     adhoc = f"{sfn.settings.prefix}adhoc-" if ad_hoc else None
     of: dict[str, Callable[[], Policy]] = {
-        "state-machine": lambda: state_machine_policy_of(sfn, place),
+        "state-machine": lambda: policies.state_machine_policy(
+            {each.full_name: each.definition() for each in sfn.workflows.values()}, place
+        ),
         "worker": lambda: policies.worker_policy(activities, place, create=create, queues=_sqs_queues(sfn.celery)),
         "deployer": lambda: policies.deployer_policy(activities, machines, place, role_arn=role_arn, app=app),
         "operator": lambda: policies.operator_policy(activities, machines, place),

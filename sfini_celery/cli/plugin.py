@@ -29,6 +29,7 @@ COMMANDS = {
     "executions": "sfini_celery.cli.executions:executions",
     "graph": "sfini_celery.cli.graph:graph",
     "lint": "sfini_celery.cli.lint:lint",
+    "export": "sfini_celery.cli.export:export",
     "iam": "sfini_celery.cli.iam:iam",
 }
 

@@ -35,7 +35,7 @@ class Node:
         id: letters, digits and ``_``; no other node, machine or edge has it
         name: of the state
         type: ``Task``, ``Choice`` ...; empty where the definition has none
-        detail: what else is worth a line, such as how long a Wait waits
+        detail: what else is worth a line, such as how long a Wait waits; empty where the name says it
         first: whether a machine inside another starts here
         machines: what a Parallel or Map runs
     """
@@ -124,7 +124,8 @@ class _Reader:
         machines = tuple(
             self.machine(inner, title, f"m{id[1:]}_{number}") for number, (title, inner) in enumerate(_inner(state), 1)
         )
-        return Node(id, name, type, _detail(name, state), first, machines)
+        detail = _detail(state)
+        return Node(id, name, type, "" if detail in name else detail, first, machines)
 
     def arrows(self, id: str, state: Mapping[str, Any], ids: Mapping[str, str]) -> None:
         def to(target: object, label: str = "", *, catch: bool = False) -> None:
@@ -188,11 +189,10 @@ def _inner(state: Mapping[str, Any]) -> list[tuple[str, object]]:
     return []
 
 
-def _detail(name: str, state: Mapping[str, Any]) -> str:
+def _detail(state: Mapping[str, Any]) -> str:
     match state.get("Type"):
         case "Task":
-            resource = _short(str(state.get("Resource", "")))
-            return "" if resource == name else resource
+            return _short(str(state.get("Resource", "")))
         case "Wait":
             for key, text in _WAITS.items():
                 if key in state:
