@@ -29,6 +29,7 @@ class ConsumerView:
     def __init__(self, consumer: Any, *, park: Callable[[Any], None], due: Callable[[Any], None]) -> None:
         self._consumer, self._park, self._due = consumer, park, due
         self.qos = _NoPrefetch()
+        self.timer = _RememberingTimer(consumer.timer)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._consumer, name)
@@ -46,6 +47,18 @@ class ConsumerView:
         return self._limit_task(request, bucket, tokens)
 
 
+class _RememberingTimer:
+    """The consumer's timer; a request knows its entry, also before Celery 5.7, so that it can be cancelled."""
+
+    def __init__(self, timer: Any) -> None:
+        self._timer = timer
+
+    def call_at(self, eta: float, function: Any, args: Any = (), **options: Any) -> Any:
+        entry = self._timer.call_at(eta, function, args, **options)
+        args[0]._eta_timer_entry = entry
+        return entry
+
+
 class _NoPrefetch:
     def increment_eventually(self, n: int = 1) -> None:
         pass
@@ -57,15 +70,20 @@ class _NoPrefetch:
 def in_pool(pool: Any, held: Held) -> bool:
     """Whether a job's request is still in the pool after the consumer was restarted.
 
-    Celery wipes the queues before the pool and, in the asynchronous prefork pool, what no child has accepted.
+    Celery wipes the queues before the pool and, in the asynchronous prefork pool, what no child has accepted. Before
+    5.7 that pool also forgets what runs, and drops its result when it comes: for our jobs it is reminded.
     """
     if not held.in_pool:
         return False
     inner: Any = getattr(pool, "_pool", None)
-    if held.request in state.active_requests or not hasattr(inner, "outbound_buffer"):
+    if not hasattr(inner, "outbound_buffer"):
         return True
-    result = held.request._apply_result and held.request._apply_result()
-    return result is not None and result._job in inner._cache
+    result = held.result
+    if result is None or result.ready():
+        return held.request in state.active_requests
+    if result.accepted():
+        inner._cache.setdefault(result._job, result)
+    return result._job in inner._cache
 
 
 def forget_request(consumer: Any, request: Any) -> None:

@@ -118,10 +118,11 @@ class Dispatcher:
             if held.id not in self._ledger:
                 self._held.pop(held.id, None)
             elif held.request is not None and in_pool(consumer.pool, held):
-                if held.request not in state.active_requests:
-                    state.task_reserved(held.request)
+                state.task_reserved(held.request)  # Celery has taken it for lost
             elif held.in_pool and held.activity.at_most_once:
-                self._report_failure(held.id, Ending.WORKER_LOST, "the pool lost the task, and may have begun to run it")
+                self._report_failure(
+                    held.id, Ending.WORKER_LOST, "the pool lost the task, and may have begun to run it"
+                )
             else:
                 held.leave()
                 self._line_up(held)

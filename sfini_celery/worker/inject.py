@@ -70,6 +70,7 @@ class Held:
         requeued: how often it was given back without an outcome
         request: the Celery request of the present attempt; an older one no longer speaks for the job
         in_pool: that request was given to the pool
+        result: what the pool gave for it; held on to, since the pool may not
     """
 
     id: str
@@ -86,6 +87,7 @@ class Held:
     requeued: int = 0
     request: Any = field(default=None, repr=False)
     in_pool: bool = False
+    result: Any = field(default=None, repr=False)
 
     def retry(self, retry: Retry) -> None:
         """Make this the next attempt."""
@@ -95,7 +97,7 @@ class Held:
 
     def leave(self) -> None:
         """The present request is over or lost."""
-        self.request, self.in_pool = None, False
+        self.request, self.in_pool, self.result = None, False, None
 
     @property
     def priority(self) -> int | None:

@@ -103,8 +103,12 @@ class ActivityRequest:
         if not self.desk.may_run(self):
             state.task_ready(self)
             raise TaskRevokedError(self.id)
-        self.held.in_pool = True
-        return super().execute_using_pool(_Pool(pool, self.held), **options)  # type: ignore[misc]
+        held = self.held
+        held.in_pool = True
+        result = super().execute_using_pool(_Pool(pool, held), **options)  # type: ignore[misc]
+        if held.request is self:  # on the solo pool it is over already
+            held.result = result
+        return result
 
     def on_accepted(self, pid: Any, time_accepted: float) -> None:
         """The pool has begun to run it."""
@@ -178,7 +182,10 @@ class ActivityRequest:
             except OutputNotSerializable as broken:
                 self._fail(Ending.OUTPUT_NOT_SERIALIZABLE, str(broken))
                 return
-        self._fail(Ending.WORKER_LOST, str(exc))
+        if state.should_terminate is None or state.should_terminate is False:
+            self._fail(Ending.WORKER_LOST, str(exc))
+        else:  # not lost: Celery before 5.5 kills its children in a cold shutdown and says nothing first
+            self._fail(Ending.WORKER_SHUTDOWN, f"killed by the worker's cold shutdown: {exc}")
 
     def _success_was_stored(self) -> Any:
         self._stored = super()._success_was_stored()  # type: ignore[misc]

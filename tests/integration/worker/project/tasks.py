@@ -74,7 +74,7 @@ def exhausted(self):
 @app.activity(bind=True)
 def changed(self, n):
     if n:
-        raise self.retry(args=(n - 1,), countdown=0)
+        raise self.retry(kwargs={"n": n - 1}, countdown=0)
     return "done"
 
 

@@ -34,21 +34,31 @@ class Attempt:
     def __init__(self, target: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> None:
         self.target, self.args, self.options = target, args, options
         self._job = id(self)
+        self._accepted = self._ready = False
+
+    def accepted(self) -> bool:
+        return self._accepted
+
+    def ready(self) -> bool:
+        return self._ready
 
     @property
     def work(self) -> Any:
         return self.args[0]
 
     def accept(self) -> None:
+        self._accepted = True
         self.options["accept_callback"](os.getpid(), 0.0)
 
     def run(self) -> None:
         """Run it, as a thread would."""
         self.accept()
+        self._ready = True
         self.options["callback"](self.target(*self.args))
 
     def end(self, exc: BaseException) -> None:
         """The pool reports an exception that the child did not handle."""
+        self._ready = True
         self.options["error_callback"](einfo_of(exc))
 
     def terminate(self, signal: Any) -> None:

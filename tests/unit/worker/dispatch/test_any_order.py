@@ -79,6 +79,7 @@ class Story:
     def finish(self, attempt: Any) -> None:
         if (pool := self.bench.consumer.pool._pool) is not None:
             pool._cache.pop(attempt._job, None)
+        attempt._ready = True
         fate = self.fates[attempt.work.id]
         if fate == "lost":
             attempt.end(WorkerLostError("signal 9"))

@@ -264,6 +264,17 @@ class TestReconnect:
         b.attempts[1].run()
         assert b.line.sent == {id: ("succeeded", 2)}
 
+    def test_running_task_that_an_older_celery_has_forgotten_is_brought_to_its_mind(self, bench: Any) -> None:
+        b = bench(add)
+        b.consumer.pool.become_asynchronous()
+        b.take("add", {"x": 1, "y": 1})
+        (attempt,) = b.attempts
+        attempt.accept()
+        b.consumer.pool._pool._cache.clear()
+        b.restart()
+        assert b.attempts == [attempt]
+        assert b.consumer.pool._pool._cache == {attempt._job: attempt}
+
     def test_task_that_may_run_once_at_most_is_not(self, bench: Any) -> None:
         b = bench(add, activity={"at_most_once": True})
         b.consumer.pool.become_asynchronous()
