@@ -239,5 +239,20 @@ def _errbacks(app: Any, held: Held) -> list[Any]:
         final = entry.get("attempt")
         if isinstance(final, int) and held.call.at.attempt < final:
             continue  # the state machine will retry this failure: it is not the final one
-        found.append(app.signature(name, args=entry.get("args") or (), kwargs=entry.get("kwargs") or {}))
+        args, kwargs, options = (entry.get(member) or default for member, default in _ERRBACK.items())
+        if not (isinstance(args, list | tuple) and isinstance(kwargs, Mapping) and isinstance(options, Mapping)):
+            logger.warning("sfini_link_error_unknown %s: %r is linked with what cannot be a call", held.id, name)
+            continue
+        found.append(
+            app.signature(
+                name,
+                args=args,
+                kwargs=dict(kwargs),
+                options={key: options[key] for key in ("queue", "priority") if options.get(key) is not None},
+                immutable=entry.get("immutable") is True,
+            )
+        )
     return found
+
+
+_ERRBACK: dict[str, Any] = {"args": (), "kwargs": {}, "options": {}}

@@ -154,12 +154,19 @@ class TestErrbacks:
         assert self.embedded(app, ["errback", {"task": "errback", "args": [1]}]) == ["errback", "errback"]
         assert self.embedded(app, "errback") == ["errback"]
 
-    @pytest.mark.parametrize("name", ["os.system", "celery.backend_cleanup", 7, None, {"task": ["x"]}])
+    @pytest.mark.parametrize(
+        "name", ["os.system", "celery.backend_cleanup", 7, None, {"task": ["x"]}, {"task": "errback", "args": 5}]
+    )
     def test_nothing_else_is_called_because_an_envelope_says_so(
         self, app: celery.Celery, name: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert self.embedded(app, [name]) == []
         assert "sfini_link_error_unknown" in caplog.text
+
+    def test_immutable_one_gets_no_arguments_and_goes_where_it_is_routed(self, app: celery.Celery) -> None:
+        entry = {"task": "errback", "args": [1], "immutable": True, "options": {"queue": "q", "serializer": "pickle"}}
+        (errback,) = build_message(app, held({"link_error": [entry]}), origin="w").body[2]["errbacks"]
+        assert (errback["immutable"], errback["options"], list(errback["args"])) == (True, {"queue": "q"}, [1])
 
     def test_attempts_that_the_state_machine_retries_run_none(self, app: celery.Celery) -> None:
         entry = [{"task": "errback", "attempt": 2}]
