@@ -299,14 +299,15 @@ def _read_retries(retry: Mapping[str, Any] | None, name: str) -> StateRetries | 
 def _caught(caught: Mapping[str, Any]) -> dict[str, Any]:
     """What a handler gets: an error as AWS tells it, its cause read where a worker of ours wrote it."""
     cause = caught.get("cause")
-    message, trace = cause, ""
+    error, message, trace = caught.get("error"), cause, ""
     try:
         told = json.loads(cause) if isinstance(cause, str) else None
     except (ValueError, RecursionError):
         told = None
     if isinstance(told, dict) and "errorType" in told:
-        message, trace = told.get("errorMessage", ""), told.get("stackTrace", "")
-    return {"error": caught.get("error"), "message": message, "traceback": trace, "input": caught.get("input")}
+        # The error's name may be that of a base class, where the state's Catch names that.
+        error, message, trace = told["errorType"], told.get("errorMessage", ""), told.get("stackTrace", "")
+    return {"error": error, "message": message, "traceback": trace, "input": caught.get("input")}
 
 
 def _read_position(at: Mapping[str, Any]) -> Position:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from sfini_celery.asl import MISSING, StateMachine, lint
 from sfini_celery.compiler.emission import Emitter, Frame, Previous, close, known_errors
 from sfini_celery.compiler.limits import check_definition, check_events, check_input
-from sfini_celery.compiler.literals import lifted, size_of, to_json
+from sfini_celery.compiler.literals import Shapes, lifted, size_of, to_json
 from sfini_celery.compiler.nodes import Node, expressions_in
 from sfini_celery.compiler.reading import Reader
 from sfini_celery.compiler.view import AppView
@@ -111,13 +111,14 @@ def compile_canvas(
         >>> compile_canvas(add.s(2) | group(add.s(3), add.s(4)) | total.s(), app.sfn).definition()
     """
     node = Reader(view.celery, _tell_ignored).read(canvas)
-    check_events(node, adhoc=adhoc)
+    shapes = Shapes()
+    check_events(node, shapes if adhoc else None)
     literals = lifted(node) if adhoc else None
     if adhoc:
         check_input(node, size_of(literals))
     frame = Frame(literals="$$.Execution.Input.lit" if adhoc else None)
     references = frozenset(expression.step for expression in expressions_in(node) if expression.step is not None)
-    emitter = Emitter(view, ancestors=known_errors(node, view), references=references)
+    emitter = Emitter(view, shapes, ancestors=known_errors(node, view), references=references)
     previous = Previous.RESULT if input == "result" and not adhoc else Previous.START
     machine = close(
         emitter.emit(node, frame, previous),

@@ -5,8 +5,8 @@ Source: 'Service quotas' in the developer guide.
 
 from __future__ import annotations
 
-from sfini_celery.compiler.literals import literals_of, size_of, to_json
-from sfini_celery.compiler.nodes import Branching, Caught, Each, Group, Node, Sequence, Step, Waiting, walk
+from sfini_celery.compiler.literals import Shapes, literals_of, size_of, to_json
+from sfini_celery.compiler.nodes import Branching, Caught, Each, Group, Node, Sequence, Step, walk
 from sfini_celery.errors import CompileError
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "check_definition",
     "check_events",
     "check_input",
+    "events_of",
     "runs_distributed",
 ]
 
@@ -96,48 +97,56 @@ def check_input(node: Node, size: int) -> None:
     )
 
 
-def check_events(node: Node, *, adhoc: bool) -> None:
-    """Refuse a canvas that even without a single retry writes more than 25,000 events."""
-    events = 2 + _events(node, adhoc=adhoc)
+def check_events(node: Node, shapes: Shapes | None) -> None:
+    """Refuse a canvas that even without a single retry writes more than 25,000 events.
+
+    Parameters:
+        node: the canvas
+        shapes: of an ad-hoc canvas, whose like members are the items of a map; None for a named one
+    """
+    events = 2 + events_of(node, shapes)
     if events > MOST_EVENTS:
+        ad_hoc = "" if shapes else "run it ad hoc (app.sfn.delay), where a large group of like members is distributed; "
         raise CompileError(
             node.place,
-            f"an execution would write {events:,} history events, AWS ends it at {MOST_EVENTS:,}",
-            "split it into workflows that call each other, or use each(..., distributed=True)",
+            f"an execution would write {events:,} history events or more, AWS ends it at {MOST_EVENTS:,}",
+            f"{ad_hoc}use each(..., distributed=True) over a list; or split it into workflows that call each other",
         )
+    if shapes is None:
+        return
     for part in walk(node):
-        if isinstance(part, Group) and adhoc and runs_distributed(part):
-            for member in part.members[:1]:
-                check_events(member, adhoc=adhoc)
+        if isinstance(part, Group) and runs_distributed(part, shapes):
+            check_events(part.members[0], shapes)  # a history of its own
 
 
-def runs_distributed(group: Group) -> bool:
-    """Whether an ad-hoc group of like members is a distributed map."""
-    if len(group.members) > MOST_INLINE_ITEMS:
-        return True
-    return len(group.members) > 1 and _events_of_members(group, adhoc=True) > MOST_INLINE_EVENTS
+def runs_distributed(group: Group, shapes: Shapes) -> bool:
+    """Whether an ad-hoc group is a distributed map."""
+    if not shapes.alike(group):
+        return False
+    return len(group.members) > MOST_INLINE_ITEMS or _of_items(group, shapes) > MOST_INLINE_EVENTS
 
 
-def _events_of_members(group: Group, *, adhoc: bool) -> int:
-    return sum(_EVENTS_OF_AN_ITEM + _events(member, adhoc=adhoc) for member in group.members)
+def _of_items(group: Group, shapes: Shapes) -> int:
+    return len(group.members) * (_EVENTS_OF_AN_ITEM + events_of(group.members[0], shapes))
 
 
-def _events(node: Node, *, adhoc: bool) -> int:
-    """At least so many events, retries and items of lists that are not known yet left out."""
+def events_of(node: Node, shapes: Shapes | None) -> int:
+    """History events at least: retries, and items of lists that are not known yet, left out."""
     if isinstance(node, Group):
         delay = _EVENTS_OF_A_STATE if node.delay else 0
-        inner = _events_of_members(node, adhoc=adhoc)
-        distributed = len(node.members) > MOST_INLINE_ITEMS or inner > MOST_INLINE_EVENTS
-        return delay + (_EVENTS_OF_A_RUN if adhoc and distributed else _EVENTS_OF_A_GROUP + inner)
+        if shapes is not None and shapes.alike(node):
+            inner = _of_items(node, shapes)
+            if len(node.members) > MOST_INLINE_ITEMS or inner > MOST_INLINE_EVENTS:
+                return delay + _EVENTS_OF_A_RUN
+            return delay + _EVENTS_OF_A_GROUP + inner
+        return delay + _EVENTS_OF_A_GROUP + sum(events_of(member, shapes) for member in node.members)
     if isinstance(node, Each):
         return _EVENTS_OF_A_GROUP
-    parts = [_events(child, adhoc=adhoc) for child in node.children]
+    parts = [events_of(child, shapes) for child in node.children]
     if isinstance(node, Step):
         return _EVENTS_OF_A_TASK + (_EVENTS_OF_A_STATE if node.delay else 0) + sum(parts)
     if isinstance(node, Branching):
         return _EVENTS_OF_A_STATE + min(parts if node.otherwise else [*parts, 0])
     if isinstance(node, Caught):
         return parts[0]
-    if isinstance(node, Sequence):
-        return sum(parts)
-    return _EVENTS_OF_A_STATE + sum(parts) if not isinstance(node, Waiting) else _EVENTS_OF_A_STATE
+    return sum(parts) if isinstance(node, Sequence) else _EVENTS_OF_A_STATE + sum(parts)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timezone
 from typing import Any
 
@@ -31,7 +31,7 @@ from sfini_celery.errors import CompileError
 
 __all__ = [
     "Hole",
-    "are_alike",
+    "Shapes",
     "call_of",
     "has_path_key",
     "hollowed",
@@ -40,7 +40,6 @@ __all__ = [
     "literals_of",
     "moment",
     "parts_of",
-    "shape_of",
     "size_of",
     "to_json",
 ]
@@ -166,21 +165,34 @@ def _of_call(step: Step) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def shape_of(node: Node) -> Any:
-    """What is left of a node without its literals: two nodes of one shape can share their states."""
-    shapes = [shape_of(child) for child in node.children]
-    kind = type(node).__name__
-    if isinstance(node, Group) and are_alike(shapes):
-        return kind, node.name, node.fixed, "alike", shapes[0]
-    if isinstance(node, Step):
-        own = (repr(hollowed(node)[0]), bool(node.options)) if node.refers else tuple(parts_of(node))
-        return kind, node.name, node.fixed, own, *shapes
-    return kind, node.name, node.fixed, *shapes
+@dataclass(frozen=True)
+class Shapes:
+    """What is left of nodes without their literals: two nodes of one shape can share their states."""
 
+    _known: dict[int, Any] = field(default_factory=dict)
 
-def are_alike(shapes: list[Any]) -> bool:
-    """Whether several nodes have one shape."""
-    return len(shapes) > 1 and all(shape == shapes[0] for shape in shapes)
+    def of(self, node: Node) -> Any:
+        """The shape of a node; worked out once, so the node must live as long as this."""
+        if (shape := self._known.get(id(node))) is None:
+            shape = self._known[id(node)] = self._worked_out(node)
+        return shape
+
+    def alike(self, group: Group) -> bool:
+        """Whether all members of a group have one shape, and there are several."""
+        if len(group.members) < 2:
+            return False
+        first = self.of(group.members[0])
+        return all(self.of(member) == first for member in group.members)
+
+    def _worked_out(self, node: Node) -> Any:
+        kind = type(node).__name__
+        if isinstance(node, Group) and self.alike(node):
+            return kind, node.name, node.fixed, "alike", self.of(node.members[0])
+        shapes = [self.of(child) for child in node.children]
+        if isinstance(node, Step):
+            own = (repr(hollowed(node)[0]), bool(node.options)) if node.refers else tuple(parts_of(node))
+            return kind, node.name, node.fixed, own, *shapes
+        return kind, node.name, node.fixed, *shapes
 
 
 def has_path_key(value: Any) -> bool:

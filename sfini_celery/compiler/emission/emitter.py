@@ -13,6 +13,7 @@ from sfini_celery.compiler.emission.frame import Frame, Previous
 from sfini_celery.compiler.emission.naming import StateNames
 from sfini_celery.compiler.emission.paths import variable_of
 from sfini_celery.compiler.emission.retries import ancestors_of, policy_of
+from sfini_celery.compiler.literals import Shapes
 from sfini_celery.compiler.nodes import Caught, Node, Sequence, Step, expressions_in, walk
 from sfini_celery.compiler.view import AppView
 
@@ -39,19 +40,23 @@ class Emitter:
 
     Attributes:
         view: the app
+        shapes: of the nodes
         ancestors: of error names that catches or retries list, where they are known as classes, the base classes'
         references: names of steps whose results are read later
         names: the names given so far
         used: the activities used, by their name in AWS
         first: states that come before there is any result
+        callbacks: states whose failure is dropped, whatever is around them
     """
 
     view: AppView
+    shapes: Shapes = field(default_factory=Shapes)
     ancestors: Mapping[str, frozenset[str]] = field(default_factory=dict)
     references: frozenset[str] = frozenset()
     names: StateNames = field(default_factory=StateNames)
     used: set[str] = field(default_factory=set)
     first: set[State] = field(default_factory=set)
+    callbacks: set[State] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def emit(self, node: Node, frame: Frame, previous: Previous) -> Fragment:

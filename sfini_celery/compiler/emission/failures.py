@@ -27,7 +27,7 @@ def _emit_catch(emitter: Emitter, node: Caught, frame: Frame, previous: Previous
     listed = tuple(name for handler in node.handlers for name in handler.errors if "." not in name)
     inner = replace(frame.branch(0), errors=tuple(dict.fromkeys((*frame.errors, *listed))), guarded=True)
     body = settled(emitter, emitter.emit(node.body, inner, previous), inner, node)
-    failing = [state for state in states_of(body) if hasattr(state, "catchers")]
+    failing = _failing(emitter, body)
     _refuse_names_from_distributed(node, failing)
     ends = list(body.ends)
     for place, handler in enumerate(node.handlers):
@@ -109,6 +109,11 @@ def _distributed_in(state: Any) -> Iterator[str]:
             yield from _distributed_in(inner)
 
 
+def _failing(emitter: Emitter, body: Fragment) -> list[Any]:
+    """The states of a body whose failure is the body's."""
+    return [state for state in states_of(body) if hasattr(state, "catchers") and state not in emitter.callbacks]
+
+
 def _catch(state: Any, errors: tuple[str, ...], handler: asl.State, variable: str) -> None:
     """Catch what nothing on the state catches yet: an inner handler comes first."""
     caught = {name for catcher in state.catchers for name in catcher.errors}
@@ -123,7 +128,7 @@ def _told(emitter: Emitter, node: Node, frame: Frame, variable: str, input: Mapp
     known = asl.Pass(
         give("error with its cause", path),
         parameters={
-            "error.$": f"${variable}.Error",
+            "error.$": f"${variable}_cause.errorType",
             "message.$": f"${variable}_cause.errorMessage",
             "traceback.$": f"${variable}_cause.stackTrace",
             **input,
@@ -152,7 +157,7 @@ def tolerant(emitter: Emitter, node: Each, frame: Frame) -> Fragment:
     """The body of an ``each`` whose failure is its result."""
     inner = replace(frame.branch(), guarded=True)
     body = settled(emitter, emitter.emit(node.body, inner, Previous.RESULT), inner, node)
-    failing = [state for state in states_of(body) if hasattr(state, "catchers")]
+    failing = _failing(emitter, body)
     if not failing:
         return body
     variable = emitter.variable("failed")

@@ -11,7 +11,6 @@ from sfini_celery.compiler.emission.fragment import Fragment, close, joined, of_
 from sfini_celery.compiler.emission.frame import Frame, Previous
 from sfini_celery.compiler.emission.steps import delayed
 from sfini_celery.compiler.limits import runs_distributed
-from sfini_celery.compiler.literals import are_alike, shape_of
 from sfini_celery.compiler.nodes import Constant, Each, Group
 
 __all__: list[str] = []
@@ -28,7 +27,7 @@ def _emit_group(emitter: Emitter, node: Group, frame: Frame, previous: Previous)
     if not node.members:
         return emitter.emit(Constant(path=node.path, value=[]), frame, previous)
     inner = frame if node.delay is None else frame.at(1)
-    alike = frame.literals is not None and are_alike([shape_of(member) for member in node.members])
+    alike = frame.literals is not None and emitter.shapes.alike(node)
     state = (_map_of if alike else _parallel_of)(emitter, node, inner, previous)
     if previous is Previous.START:
         emitter.first.add(state)
@@ -50,7 +49,7 @@ def _map_of(emitter: Emitter, node: Group, frame: Frame, previous: Previous) -> 
     """Like members: one body for all, over the list of their literals."""
     assert frame.literals is not None
     first = node.members[0]
-    distributed = runs_distributed(node)
+    distributed = runs_distributed(node, emitter.shapes)
     name = emitter.names.give(node.title, node.path, chosen=node.name)
     selector, inner = frame.item(previous, literals="$.a", wanted=emitter.wanted(first), distributed=distributed)
     return Map(

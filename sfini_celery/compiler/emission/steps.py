@@ -174,6 +174,7 @@ def _emit_link(emitter: Emitter, node: Node, frame: Frame) -> Fragment:
         )
         state.add(close(fragment, frame, "callback"))
     state.result_path = None
+    emitter.callbacks.add(state)
     failed = End(
         lambda following: state.catch("States.ALL", following, None),
         lambda result: _end_quietly(emitter, node, state, result),

@@ -18,15 +18,16 @@ WORKFLOW = "sfini.workflow."
 
 @reads(Signature)
 def _read_step(reader: Reader, signature: Signature, path: str) -> Node:
-    if (reading := _BY_NAME.get(signature.task)) is not None:  # a clone of these forgets its type
+    task = str(signature["task"])
+    if (reading := _BY_NAME.get(task)) is not None:  # a clone of these forgets its type
         return reading(reader, signature, path)
-    kind = Nested if str(signature.task).startswith(WORKFLOW) else Step
+    kind = Nested if task.startswith(WORKFLOW) else Step
     step = kind(
         path=path,
-        task=str(signature.task),
-        args=tuple(signature.args or ()),
-        kwargs=dict(signature.kwargs or {}),
-        immutable=bool(signature.immutable),
+        task=task,
+        args=tuple(signature["args"] or ()),
+        kwargs=dict(signature["kwargs"] or {}),
+        immutable=bool(signature["immutable"]),
     )
     return under(reader, step, options_of(reader, signature, path))
 

@@ -65,7 +65,7 @@ def options_of(reader: Reader, signature: Signature, path: str) -> Options:
     """
     given = {
         key: value
-        for key, value in (signature.options or {}).items()
+        for key, value in (signature["options"] or {}).items()
         if value is not None and key not in _OF_ONE_RUN and key not in _OF_PUBLISHING
     }
     if not given:
