@@ -10,14 +10,33 @@ import os
 import re
 import stat
 import tempfile
+import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 import celery
+from kombu.transport import TRANSPORT_ALIASES, filesystem
+from kombu.utils.json import dumps
 
 from sfini_celery.errors import ConfigurationError
 
-__all__ = ["private_folder", "use_folder_without_broker"]
+__all__ = ["FolderTransport", "private_folder", "use_folder_without_broker"]
+
+
+class _Channel(filesystem.Channel):
+    def _put(self, queue: str, payload: Any, **_: Any) -> None:
+        # kombu writes where readers look: one that comes in between finds half a message, and its worker dies of that.
+        name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
+        part = Path(self.data_folder_out, f"{name}.part")
+        part.write_text(dumps(payload))
+        part.rename(part.with_name(name))
+
+
+class FolderTransport(filesystem.Transport):
+    """kombu's ``filesystem://``, where a message is there as a whole or not at all."""
+
+    Channel = _Channel
 
 
 def use_folder_without_broker(sender: celery.Celery, **_: Any) -> None:
@@ -26,6 +45,7 @@ def use_folder_without_broker(sender: celery.Celery, **_: Any) -> None:
     if conf.broker_read_url or conf.broker_write_url:  # these fall back to broker_url and to the environment
         return
     folder = private_folder(sender.main or "app")
+    TRANSPORT_ALIASES["filesystem"] = f"{__name__}:FolderTransport"
     conf.broker_url = "filesystem://"
     conf.broker_transport_options = {
         "data_folder_in": str(folder / "messages"),
