@@ -27,10 +27,13 @@ COMMANDS = {
     "rollback": "sfini_celery.cli.versions:rollback",
     "start": "sfini_celery.cli.executions:start",
     "executions": "sfini_celery.cli.executions:executions",
+    "activities": "sfini_celery.cli.inventory:activities",
+    "workflows": "sfini_celery.cli.inventory:workflows",
     "graph": "sfini_celery.cli.graph:graph",
     "lint": "sfini_celery.cli.lint:lint",
     "export": "sfini_celery.cli.export:export",
     "iam": "sfini_celery.cli.iam:iam",
+    "doctor": "sfini_celery.cli.doctor:doctor",
 }
 
 

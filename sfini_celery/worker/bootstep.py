@@ -15,6 +15,7 @@ from celery.worker import state
 
 from sfini_celery.app import StepFunctions
 from sfini_celery.errors import ConfigurationError
+from sfini_celery.quotas import POLL_SECONDS, poll_calls_allowed
 from sfini_celery.worker import remote
 from sfini_celery.worker.dispatcher import Dispatcher
 from sfini_celery.worker.ledger import Ledger, State
@@ -26,8 +27,6 @@ __all__ = ["Bridge"]
 
 logger = get_logger(__name__)
 
-POLL_SECONDS = 60  # GetActivityTask is held for so long
-CALLS_PER_SECOND = {"us-east-1": 500, "us-west-2": 500, "eu-west-1": 500}  # of an account; 300 in other regions
 FLUSH_SECONDS = 30.0
 HURRIED_FLUSH_SECONDS = 2.0
 
@@ -224,7 +223,7 @@ class Bridge(bootsteps.StartStopStep):
 
     def _announce(self, region: str) -> None:
         polls = sum(each.polls for each in self.polled)
-        quota = CALLS_PER_SECOND.get(region, 300)
+        quota = poll_calls_allowed(region)
         logger.info(
             "sfini_serving: %d activities with up to %d polls: %.2f GetActivityTask calls a second while idle, %.2f %% "
             "of the account's %d in %s; each further worker like this one adds as much: %s",
