@@ -18,7 +18,7 @@ from sfini_celery.errors import ConfigurationError
 __all__ = ["Schedule", "template"]
 
 ROLE, SCHEDULER_ROLE = "StateMachineRole", "SchedulerRole"
-_MOST_RESOURCES = 500
+_MOST_RESOURCES, _MOST_OUTPUTS = 500, 200
 _EXPRESSION = re.compile(
     r"rate\([1-9][0-9]* (minutes?|hours?|days?)\)|cron\(([^ ()]+ ){5}[^ ()]+\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)"
 )
@@ -59,6 +59,8 @@ def template(
     policy: Mapping[str, Any] | None,
     trust: Mapping[str, Any],
     role_arn: str | None = None,
+    logging: Mapping[str, Any] | None = None,
+    tracing: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     schedules: Iterable[Schedule] = (),
     description: str = "",
@@ -72,6 +74,7 @@ def template(
             policies were made for; these three give way to pseudo parameters
         policy, trust: of the role that is made for the state machines, see :mod:`sfini_celery.iam`
         role_arn: a role that is there already; none is made then
+        logging, tracing: LoggingConfiguration and TracingConfiguration of the API, for all machines
         tags: of everything
         schedules: of the machines
         description: what the template is
@@ -79,7 +82,9 @@ def template(
     Raises:
         ConfigurationError: more than the 500 resources that CloudFormation allows
     """
-    writer = _Writer(made_for, sorted(activities), list(machines), tags or {}, role_arn)
+    watched = {"LoggingConfiguration": logging, "TracingConfiguration": tracing}
+    watched = {name: _capitalised(value) for name, value in watched.items() if value is not None}
+    writer = _Writer(made_for, sorted(activities), list(machines), tags or {}, role_arn, watched)
     made = {
         "AWSTemplateFormatVersion": "2010-09-09",
         **({"Description": description} if description else {}),
@@ -90,7 +95,7 @@ def template(
             f"the template would have {len(made['Resources'])} resources, CloudFormation allows {_MOST_RESOURCES}: "
             "name some of the workflows"
         )
-    if machines:
+    if 0 < len(machines) <= _MOST_OUTPUTS:
         made["Outputs"] = {
             f"{id}Arn": {"Description": f"State machine {name}", "Value": {"Ref": id}}
             for name, id in writer.machines.items()
@@ -100,7 +105,13 @@ def template(
 
 class _Writer:
     def __init__(
-        self, made_for: str, activities: list[str], machines: list[str], tags: Mapping[str, str], role_arn: str | None
+        self,
+        made_for: str,
+        activities: list[str],
+        machines: list[str],
+        tags: Mapping[str, str],
+        role_arn: str | None,
+        watched: Mapping[str, Any],
     ) -> None:
         _, self.partition, _, self.region, self.account, *_ = made_for.split(":")
         taken = {ROLE, SCHEDULER_ROLE}
@@ -108,7 +119,7 @@ class _Writer:
         self.machines = {name: _logical_id(name, "StateMachine", taken) for name in machines}
         self.schedules = {name: _logical_id(name, "Schedule", taken) for name in machines}
         self.tags = [{"Key": key, "Value": value} for key, value in tags.items()]
-        self.role_arn = role_arn
+        self.role_arn, self.watched = role_arn, watched
         partition, region, account = map(re.escape, (self.partition, self.region, self.account))
         self._activity = re.compile(rf'"arn:{partition}:states:{region}:{account}:activity:([^"\\]+)"')
         # of this place, or of no place at all, as arn:aws:states:::sqs:sendMessage and arn:aws:s3:::bucket are
@@ -136,6 +147,7 @@ class _Writer:
                     StateMachineType="STANDARD",
                     RoleArn=self.role_arn or {"Fn::GetAtt": [ROLE, "Arn"]},
                     DefinitionString=self._text(definition),
+                    **self._anywhere(self.watched),
                 ),
             )
         if schedules:
@@ -216,6 +228,13 @@ class _Writer:
         region = "${AWS::Region}" if found["region"] else ""
         account = "${AWS::AccountId}" if found["account"] else ""
         return f"{found['before']}arn:${{AWS::Partition}}:{found['service']}:{region}:{account}:"
+
+
+def _capitalised(value: Any) -> Any:
+    """As CloudFormation writes the members that the API writes ``logGroupArn``."""
+    if isinstance(value, Mapping):
+        return {key[:1].upper() + key[1:]: _capitalised(member) for key, member in value.items()}
+    return [_capitalised(each) for each in value] if isinstance(value, list) else value
 
 
 def _logical_id(name: str, kind: str, taken: set[str]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sfini_celery.cli.app_option import NOTHING_DECLARED, Invocation, aws_options, workflow_named
-from sfini_celery.cli.iam import account_option, hinting_at_account, place_of
+from sfini_celery.cli.iam import account_option, hinting_at_account, place_of, watching
 from sfini_celery.cli.output import echo_json
 from sfini_celery.cli.targets import without_aws
 from sfini_celery.errors import ConfigurationError
@@ -118,12 +119,14 @@ def _template(
     sfn: StepFunctions, chosen: list[Workflow], names: tuple[str, ...], role_arn: str | None, schedules: list[Any]
 ) -> dict[str, Any]:
     from sfini_celery.cloudformation import template
+    from sfini_celery.deploy import Machine
     from sfini_celery.deploy.ownership import APP_TAG
     from sfini_celery.iam import state_machine_policy, state_machine_trust
 
     place = place_of(sfn)
-    machines = {workflow.full_name: workflow.definition() for workflow in chosen}
-    policy = state_machine_policy(machines, place)
+    declared = [Machine.of(each.full_name, each.definition(), sfn.settings) for each in chosen]
+    machines = {machine.name: machine.definition for machine in declared}
+    policy = state_machine_policy(machines, place, **watching(sfn.settings))
     for remark in policy.remarks if role_arn is None else ():
         click.echo(f"# look at {remark}", err=True)
     app = sfn.owner.tags[APP_TAG]
@@ -134,13 +137,15 @@ def _template(
         policy=policy.to_dict(),
         trust=state_machine_trust(place),
         role_arn=role_arn,
+        logging=declared[0].logging if declared else None,
+        tracing=declared[0].tracing if declared else None,
         tags={APP_TAG: app},  # and not as registered for it: `register --prune` leaves what a stack owns alone
         schedules=schedules,
         description=f"Activities and state machines of {app}",
     )
 
 
-def _used(sfn: StepFunctions, machines: dict[str, Any]) -> list[str]:
+def _used(sfn: StepFunctions, machines: Mapping[str, Any]) -> list[str]:
     """The app's activities that these definitions name."""
     text = json.dumps(machines)
     return [name for name in sfn.activities.names() if json.dumps(sfn.control.arn("activity", name)) in text]

@@ -16,9 +16,10 @@ from sfini_celery.errors import ConfigurationError, NoCredentials
 
 if TYPE_CHECKING:
     from sfini_celery.app import StepFunctions
+    from sfini_celery.config import Settings
     from sfini_celery.iam import Place, Policy
 
-__all__ = ["account_option", "hinting_at_account", "iam", "place_of"]
+__all__ = ["account_option", "hinting_at_account", "iam", "place_of", "watching"]
 
 ROLES = {
     "state-machine": "what the state machines call; their role, with the trust policy below",
@@ -108,6 +109,11 @@ def place_of(sfn: StepFunctions) -> Place:
         return Place.of_arn(sfn.control.arn("activity", "any"))
 
 
+def watching(settings: Settings) -> dict[str, bool]:
+    """Whether state machines are to log and to be traced, as the settings say."""
+    return {"logging": bool(settings.log_group), "tracing": bool(settings.tracing)}
+
+
 def _makers(sfn: StepFunctions, role_arn: str, *, ad_hoc: bool) -> dict[str, Callable[[], dict[str, Any]]]:
     from sfini_celery import iam as policies
     from sfini_celery.deploy.ownership import APP_TAG
@@ -119,7 +125,7 @@ def _makers(sfn: StepFunctions, role_arn: str, *, ad_hoc: bool) -> dict[str, Cal
     adhoc = f"{sfn.settings.prefix}adhoc-" if ad_hoc else None
     of: dict[str, Callable[[], Policy]] = {
         "state-machine": lambda: policies.state_machine_policy(
-            {each.full_name: each.definition() for each in sfn.workflows.values()}, place
+            {each.full_name: each.definition() for each in sfn.workflows.values()}, place, **watching(sfn.settings)
         ),
         "worker": lambda: policies.worker_policy(activities, place, create=create, queues=_sqs_queues(sfn.celery)),
         "deployer": lambda: policies.deployer_policy(activities, machines, place, role_arn=role_arn, app=app),

@@ -248,7 +248,7 @@ def role_for(name: str, role_arn: str | None, control: ControlPlane) -> str:
         return local_role_arn(control.account)
     raise ConfigurationError(
         f"the state machine {name!r} needs an IAM role to run under: give --role-arn, role_arn= or the setting "
-        "sfn_role_arn; the role must trust states.amazonaws.com, and activities need no permission in it"
+        "sfn_role_arn; `sfini-celery iam trust` and `sfini-celery iam state-machine` print the policies to make one with"
     )
 
 

@@ -140,6 +140,23 @@ def test_schedules_of_every_kind_are_taken(expression: str) -> None:
     assert Schedule("orders", expression).expression == expression
 
 
+def test_logging_and_tracing_are_those_of_the_machines_in_that_place() -> None:
+    group = f"{HERE.arn('logs', 'log-group:orders')}:*"
+    logging = {
+        "level": "ALL",
+        "includeExecutionData": True,
+        "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": group}}],
+    }
+    told = made({"orders": ORDERS}, logging=logging, tracing={"enabled": True})
+    properties = evaluated(told["Resources"]["OrdersStateMachine"]["Properties"], THERE, told["Resources"])
+    assert properties["TracingConfiguration"] == {"Enabled": True}
+    assert properties["LoggingConfiguration"] == {
+        "Level": "ALL",
+        "IncludeExecutionData": True,
+        "Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": f"{THERE.arn('logs', 'log-group:orders')}:*"}}],
+    }
+
+
 def test_names_that_differ_only_in_punctuation_are_different_resources() -> None:
     names = ["a.b", "a-b", "a_b", "aB"]
     told = made({name: {"StartAt": "x", "States": {"x": {"Type": "Succeed"}}} for name in names}, activities=names)
@@ -159,6 +176,8 @@ def test_cfn_lint_finds_nothing(cfn_lint: Callable[..., list[str]]) -> None:
     told = made(
         {"orders": {**ORDERS, "States": states}, "child": child},
         schedules=[Schedule("orders", "rate(1 hour)")],
+        logging={"level": "OFF", "includeExecutionData": False},
+        tracing={"enabled": True},
         tags={"sfini:app": "proj"},
         description="The workflows of proj",
     )
