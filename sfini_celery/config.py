@@ -173,7 +173,7 @@ _TABLE = (
         str,
         "worker",
         "",
-        "Where autoretry_for happens: in the worker, or compiled to the state's Retry.",
+        "Where autoretry_for happens: in the worker, or compiled to the state's Retry (workers refuse that for now).",
         choices=("worker", "states"),
     ),
     Setting("sfn_revoke_terminate", bool, False, "", "Kill the process of a running task whose execution was stopped."),

@@ -71,7 +71,12 @@ class Bridge(bootsteps.StartStopStep):
         if c.app.conf.task_always_eager:
             raise ConfigurationError(
                 "task_always_eager runs retries and callbacks inside the task that calls them, which a worker of "
-                "activities cannot report; set it to False (tests: sfini_celery.testing)"
+                "activities cannot report; set it to False"
+            )
+        if sfn.settings.retries == "states":
+            raise ConfigurationError(
+                "sfn_retries='states' compiles autoretry_for to the states' Retry, but this worker would retry as well; "
+                "leave it at 'worker'"
             )
         self.polled = polled_activities(c.app, sfn.activities, polls=sfn.settings.polls)
         self.dispatcher = Dispatcher(
