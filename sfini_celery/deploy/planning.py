@@ -248,7 +248,8 @@ def role_for(name: str, role_arn: str | None, control: ControlPlane) -> str:
         return local_role_arn(control.account)
     raise ConfigurationError(
         f"the state machine {name!r} needs an IAM role to run under: give --role-arn, role_arn= or the setting "
-        "sfn_role_arn; `sfini-celery iam trust` and `sfini-celery iam state-machine` print the policies to make one with"
+        "sfn_role_arn; `sfini-celery iam trust` and `sfini-celery iam state-machine` print the policies to make one "
+        "with"
     )
 
 

@@ -75,8 +75,8 @@ class Bridge(bootsteps.StartStopStep):
             )
         if sfn.settings.retries == "states":
             raise ConfigurationError(
-                "sfn_retries='states' compiles autoretry_for to the states' Retry, but this worker would retry as well; "
-                "leave it at 'worker'"
+                "sfn_retries='states' compiles autoretry_for to the states' Retry, but this worker would retry as "
+                "well; leave it at 'worker'"
             )
         self.polled = polled_activities(c.app, sfn.activities, polls=sfn.settings.polls)
         self.dispatcher = Dispatcher(

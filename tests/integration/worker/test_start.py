@@ -13,7 +13,7 @@ MISTAKES = {
     "eager": ({"task_always_eager": True}, "task_always_eager runs retries and callbacks inside the task"),
     "unknown": ({"sfn_pols": 3}, "there is no setting 'sfn_pols'; did you mean 'sfn_polls'?"),
     "range": ({"sfn_polls": 0}, "sfn_polls must be at least 1"),
-    "retries": ({"sfn_retries": "states"}, "this worker would retry as well"),
+    "retries": ({"sfn_retries": "states"}, "compiles autoretry_for to the states' Retry"),
 }
 
 
