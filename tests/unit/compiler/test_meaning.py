@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
+import celery
 import pytest
 from celery import chain, chord, group, signature
 from celery.canvas import _chain
@@ -77,9 +78,14 @@ CANVASES: dict[str, Canvas] = {
 }  # fmt: skip
 
 
+FAILS_EAGERLY_BEFORE_5_7 = {"empty group last in a chain", "empty group first in a chain", "deep"}
+
+
 @pytest.mark.parametrize("adhoc", [False, True], ids=["named", "adhoc"])
 @pytest.mark.parametrize("name", CANVASES)
 def test_execution_returns_what_celery_returns_eagerly(oracle: Any, name: str, adhoc: bool) -> None:
+    if celery.VERSION < (5, 7) and name in FAILS_EAGERLY_BEFORE_5_7:
+        pytest.skip("Celery before 5.7 cannot apply this canvas eagerly; an execution runs it")
     canvas = CANVASES[name](oracle)
     assert oracle.output(canvas, adhoc=adhoc) == oracle.eager(canvas)
 
