@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -174,6 +175,8 @@ process.exit(0);
 def test_mermaid_draws_any_definition_and_its_labels_are_the_names(
     definitions: Definitions, npm: Npm, tmp_path: Path
 ) -> None:
+    if not os.environ.get("SFINI_MERMAID"):
+        pytest.skip("SFINI_MERMAID is not set: Mermaid is 200 MB to install")
     folder = npm("mermaid@11", "jsdom@26")
     hard = tricky()
     drawn = run_node(folder, MERMAID, [mermaid(each) for each in (*hard, *some(definitions, 40))], tmp_path)
