@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from celery import states
-from celery.result import ResultBase
 
 from sfini_celery.errors import ExecutionAborted, NotFinished
 from sfini_celery.execution.execution import Execution, typed
 from sfini_celery.execution.failure import exception_of
+from sfini_celery.execution.outcome import Outcome
 from sfini_celery.history import StateVisit, VisitStatus
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _STATES = {
 }
 
 
-class PartResult(ResultBase):
+class PartResult(Outcome):
     """One step of an execution, or one member of a group: a result with the names of Celery's AsyncResult.
 
     It shows what the history told when it was made.
@@ -83,33 +83,6 @@ class PartResult(ResultBase):
             return False
         state = _state_in(self.parent.execution.definition(), last.name) or {}
         return last.status is VisitStatus.CAUGHT or not (state.get("End") or state.get("Type") in ("Succeed", "Fail"))
-
-    def ready(self) -> bool:
-        """Whether it has ended."""
-        return bool(self.state in states.READY_STATES)
-
-    def successful(self) -> bool:
-        """Whether it has ended well."""
-        return bool(self.state == states.SUCCESS)
-
-    def failed(self) -> bool:
-        """Whether it failed."""
-        return bool(self.state == states.FAILURE)
-
-    @property
-    def result(self) -> Any:
-        """What it returned; the exception where it failed; None before it has ended."""
-        if not self.ready():
-            return None
-        failure = self._failure()
-        return self._value() if failure is None else failure
-
-    info = result
-
-    @property
-    def traceback(self) -> str | None:
-        """The traceback of the task that failed, as text."""
-        return getattr(self._failure() if self.ready() else None, "remote_traceback", None)
 
     @property
     def date_done(self) -> datetime | None:

@@ -21,10 +21,11 @@ from typing import Any, NoReturn
 from celery import states
 from celery.exceptions import TaskRevokedError
 from celery.exceptions import TimeoutError as CeleryTimeoutError
-from celery.result import ResultBase, assert_will_not_block
+from celery.result import assert_will_not_block
 
 from sfini_celery.errors import ExecutionAborted, NotFound, WaitTimeout
 from sfini_celery.execution.execution import Execution
+from sfini_celery.execution.outcome import Outcome
 from sfini_celery.execution.parts import PartResult, parts_of
 
 __all__ = ["CELERY_STATES", "ExecutionResult", "ExecutionRevoked", "ResultTimeout"]
@@ -48,7 +49,7 @@ class ExecutionRevoked(ExecutionAborted, TaskRevokedError):
     """The execution was stopped. Celery's TaskRevokedError too."""
 
 
-class ExecutionResult(ResultBase):
+class ExecutionResult(Outcome):
     """The result of an execution, as Celery's :class:`~celery.result.AsyncResult` would be.
 
     Its ``id`` is the execution's ARN: ``app.sfn.result(id)`` finds it again, in any process, without a result backend.
@@ -90,34 +91,6 @@ class ExecutionResult(ResultBase):
         return CELERY_STATES.get(status, states.STARTED)
 
     status = state
-
-    def ready(self) -> bool:
-        """Whether it has ended."""
-        return bool(self.state in states.READY_STATES)
-
-    def successful(self) -> bool:
-        """Whether it has ended well."""
-        return bool(self.state == states.SUCCESS)
-
-    def failed(self) -> bool:
-        """Whether it failed or timed out."""
-        return bool(self.state == states.FAILURE)
-
-    @property
-    def result(self) -> Any:
-        """What it returned; the exception where it failed; None while it runs."""
-        if not self.ready():
-            return None
-        failure = self._failure()
-        return self.execution.result() if failure is None else failure
-
-    info = result
-
-    @property
-    def traceback(self) -> str | None:
-        """The traceback of the task that failed, as text; None where no task did."""
-        failure = self._failure() if self.ready() else None
-        return getattr(failure, "remote_traceback", None)
 
     @property
     def date_done(self) -> datetime | None:
@@ -187,6 +160,9 @@ class ExecutionResult(ResultBase):
         failure = await asyncio.to_thread(self._failure)  # it may have to read the history
         assert failure is not None
         raise failure
+
+    def _value(self) -> Any:
+        return self.execution.result()
 
     def _failure(self) -> BaseException | None:
         """What it failed with; the execution has ended."""
